@@ -1,0 +1,22 @@
+/* Memory for batches: plain pages, huge pages, or the caller's own. */
+#ifndef STK_MEMORY_H
+#define STK_MEMORY_H
+
+#include "base/error.h"
+
+struct stk_memory {
+    uint8_t *data;
+    size_t bytes;
+    size_t mapped_bytes; /* 0: the caller's arena */
+    void *mapped;
+};
+
+/* Reserves bytes aligned to 2 MiB, not yet touched; or takes opt->arena after
+ * checking its size and alignment.  Visible to forked children.
+ * Returns 0, -ENOMEM, -EINVAL. */
+int stk_memory_open(struct stk_memory *memory, const stoker_options *opt,
+                    size_t bytes, stoker_error *err);
+
+void stk_memory_close(struct stk_memory *memory);
+
+#endif
