@@ -59,24 +59,41 @@ void stk_hash_begin(struct stk_hash *hash, const uint8_t key[16])
     hash->n = 0;
 }
 
+/* n < 8 bytes, the first lowest. */
+static uint64_t load_few(const uint8_t *p, size_t n)
+{
+    uint64_t x = 0;
+    for (size_t i = n; i > 0; i--)
+        x = x << 8 | p[i - 1];
+    return x;
+}
+
 void stk_hash_add(struct stk_hash *hash, const void *bytes, size_t n)
 {
     const uint8_t *p = bytes;
-    unsigned held = (unsigned)(hash->n & 7);
+    const unsigned held = (unsigned)(hash->n & 7), shift = 8 * held;
+    struct stk_hash h = *hash; /* in registers */
 
-    hash->n += n;
+    h.n += n;
     if (held) {
-        for (; held < 8 && n; held++, n--)
-            hash->tail |= (uint64_t)*p++ << 8 * held;
-        if (held < 8)
-            return;
-        absorb(hash, hash->tail);
-        hash->tail = 0;
+        /* Each word is what is held and the first bytes of the next eight. */
+        for (; n >= 8; n -= 8, p += 8) {
+            uint64_t word = load_le64(p);
+            absorb(&h, h.tail | word << shift);
+            h.tail = word >> (64 - shift);
+        }
+        uint64_t rest = load_few(p, n);
+        h.tail |= rest << shift;
+        if (held + n >= 8) {
+            absorb(&h, h.tail);
+            h.tail = rest >> (64 - shift);
+        }
+    } else {
+        for (; n >= 8; n -= 8, p += 8)
+            absorb(&h, load_le64(p));
+        h.tail = load_few(p, n);
     }
-    for (; n >= 8; n -= 8, p += 8)
-        absorb(hash, load_le64(p));
-    for (held = 0; n; held++, n--)
-        hash->tail |= (uint64_t)*p++ << 8 * held;
+    *hash = h;
 }
 
 void stk_hash_add_u64(struct stk_hash *hash, uint64_t value)
