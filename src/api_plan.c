@@ -25,8 +25,18 @@ int stoker_cursor_unpack(stoker_cursor *cursor, const void *bytes, size_t n,
     if (!cursor || !bytes)
         return fail(err, stk_fail(err, -EINVAL, "%s is NULL",
                                   cursor ? "bytes" : "cursor"));
-    int rc = stk_cursor_unpack(cursor, bytes, n, err);
-    return rc == 0 ? 0 : fail(err, rc);
+    if (cursor->size < sizeof *cursor)
+        return fail(err, stk_fail(err, -EINVAL,
+                                  "cursor->size is %zu: set it to "
+                                  "sizeof(stoker_cursor)",
+                                  cursor->size));
+    stoker_cursor read;
+    int rc = stk_cursor_unpack(&read, bytes, n, err);
+    if (rc != 0)
+        return fail(err, rc);
+    read.size = cursor->size;
+    memcpy(cursor, &read, sizeof read);
+    return 0;
 }
 
 /* The plan of one epoch, whatever n_epochs says. */

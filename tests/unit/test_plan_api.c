@@ -1,0 +1,154 @@
+/* The exported planning functions: what they refuse, in which words, and how
+ * digests add up. */
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plan/plan.h"
+
+static stoker_options options(int64_t batch, int rank, int world)
+{
+    stoker_options opt;
+    memset(&opt, 0, sizeof opt);
+    opt.size = sizeof opt;
+    opt.seed = 42;
+    opt.shuffle = 1;
+    opt.batch_size = batch;
+    opt.rank = rank;
+    opt.world_size = world;
+    return opt;
+}
+
+START_TEST(test_each_bad_option_is_refused_by_name)
+{
+    static const struct {
+        size_t at, bytes;
+        int64_t value;
+        const char *says;
+    } bad[] = {
+#define FIELD(f) offsetof(stoker_options, f), sizeof(((stoker_options *)0)->f)
+        {FIELD(size), 0, "options.size"},
+        {FIELD(shuffle), 2, "shuffle"},
+        {FIELD(shuffle), -1, "shuffle"},
+        {FIELD(drop_last), 7, "drop_last"},
+        {FIELD(rank), -1, "rank is -1"},
+        {FIELD(rank), 2, "rank is 2: outside the world of 2"},
+        {FIELD(world_size), 0, "world_size"},
+        {FIELD(batch_size), 0, "batch_size"},
+        {FIELD(batch_size), -5, "batch_size is -5"},
+        {FIELD(batch_size), INT64_MAX, "batch_size"},
+        {FIELD(global_batch_size), -1, "global_batch_size"},
+        {FIELD(global_batch_size), INT64_MAX, "global_batch_size"},
+        {FIELD(n_epochs), -1, "n_epochs"},
+        {FIELD(n_epochs), INT64_MAX, "n_epochs"},
+#undef FIELD
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        stoker_options opt = options(8, 1, 2);
+        stoker_error err;
+        /* Little-endian or not: the fields have 4 or 8 bytes. */
+        int32_t small = (int32_t)bad[i].value;
+        memcpy((char *)&opt + bad[i].at,
+               bad[i].bytes == 4 ? (void *)&small : (void *)&bad[i].value,
+               bad[i].bytes);
+        ck_assert_int_eq(stoker_plan_steps(&opt, 100, 0, &err), -EINVAL);
+        ck_assert_msg(strstr(err.text, bad[i].says) != NULL, "%s", err.text);
+        ck_assert_int_eq(err.stage, STOKER_STAGE_PLAN);
+    }
+}
+END_TEST
+
+START_TEST(test_places_that_are_none_are_refused)
+{
+    stoker_options opt = options(8, 0, 1);
+    stoker_error err;
+    struct stk_plan plan;
+    ck_assert_int_eq(stoker_plan_steps(&opt, 0, 0, &err), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(err.text, "no items"));
+    ck_assert_int_eq(stoker_plan_steps(&opt, STK_MAX_ITEMS + 1, 0, &err),
+                     -EINVAL);
+    ck_assert_int_eq(stoker_plan_steps(&opt, 10, 11, &err), -EINVAL);
+    ck_assert_int_eq(stoker_plan_steps(&opt, 10, -1, &err), -EINVAL);
+    ck_assert_int_eq(stoker_plan_steps(NULL, 10, 0, &err), -EINVAL);
+    ck_assert_int_eq(stk_plan_init(&plan, &opt, 10, -1, 0, &err), -EINVAL);
+    ck_assert_int_eq(stk_plan_init(&plan, &opt, 10, STK_MAX_EPOCHS, 0, &err),
+                     -EINVAL);
+    opt.drop_last = 1;
+    ck_assert_int_eq(stoker_plan_steps(&opt, 7, 0, &err), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(err.text, "7 items"));
+    ck_assert_ptr_nonnull(strstr(err.text, "takes 8"));
+}
+END_TEST
+
+START_TEST(test_ids_need_room_and_end_behind_the_last_step)
+{
+    stoker_options opt = options(8, 0, 1);
+    stoker_error err;
+    int64_t ids[8];
+    size_t n;
+    ck_assert_int_eq(stoker_plan_ids(&opt, 20, 0, 0, 2, ids, 8, &n, &err), 0);
+    ck_assert_uint_eq(n, 4);
+    ck_assert_int_eq(stoker_plan_ids(&opt, 20, 0, 0, 3, ids, 8, &n, &err),
+                     STOKER_END);
+    ck_assert_int_eq(stoker_plan_ids(&opt, 20, 0, 0, 0, ids, 7, &n, &err),
+                     -ENOSPC);
+    ck_assert_uint_eq(n, 8);
+    ck_assert_int_eq(stoker_plan_ids(&opt, 20, 0, 0, -1, ids, 8, &n, &err),
+                     -EINVAL);
+    ck_assert_int_eq(stoker_plan_ids(&opt, 20, 0, 0, 0, NULL, 8, &n, &err),
+                     -EINVAL);
+    ck_assert_int_eq(stoker_plan_id(&opt, 20, 0, 20, 0), -1);
+    ck_assert_int_eq(stoker_plan_id(&opt, 20, 0, 0, -1), -1);
+    ck_assert_int_eq(stoker_plan_id(&opt, 20, 0, 0, 256), -1);
+    ck_assert_int_ge(stoker_plan_id(&opt, 20, 0, 0, 255), 0);
+}
+END_TEST
+
+START_TEST(test_digests_add_up_over_any_split)
+{
+    stoker_options opt = options(8, 0, 1);
+    stoker_digest whole, part, sum = {0}, other;
+    ck_assert_int_eq(stoker_plan_digest(&opt, 1000, 4, 0, 1000, &whole, NULL),
+                     0);
+    for (int64_t from = 0; from < 1000; from += 37) {
+        int64_t to = from + 37 < 1000 ? from + 37 : 1000;
+        ck_assert_int_eq(
+            stoker_plan_digest(&opt, 1000, 4, from, to, &part, NULL), 0);
+        stoker_digest_add(&sum, &part);
+    }
+    ck_assert_mem_eq(&sum, &whole, sizeof sum);
+    ck_assert_int_eq(whole.n_good, 1000);
+    /* The same ids in another order: the same sum.  One other id: not. */
+    ck_assert_int_eq(stoker_plan_digest(&opt, 1000, 5, 0, 1000, &other, NULL),
+                     0);
+    ck_assert_mem_eq(&other, &whole, sizeof sum);
+    ck_assert_int_eq(stoker_plan_digest(&opt, 1000, 4, 0, 999, &other, NULL),
+                     0);
+    ck_assert_mem_ne(other.good, whole.good, sizeof whole.good);
+    ck_assert_int_eq(stoker_plan_digest(&opt, 1000, 4, 5, 1001, &other, NULL),
+                     -EINVAL);
+    /* The carry between the words. */
+    stoker_digest a = {.good = {UINT64_MAX, 1}}, b = {.good = {2, 3}};
+    stoker_digest_add(&a, &b);
+    ck_assert_uint_eq(a.good[0], 1);
+    ck_assert_uint_eq(a.good[1], 5);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("plan_api");
+    TCase *tc = tcase_create("plan_api");
+    tcase_set_timeout(tc, 300);
+    tcase_add_test(tc, test_each_bad_option_is_refused_by_name);
+    tcase_add_test(tc, test_places_that_are_none_are_refused);
+    tcase_add_test(tc, test_ids_need_room_and_end_behind_the_last_step);
+    tcase_add_test(tc, test_digests_add_up_over_any_split);
+    suite_add_tcase(s, tc);
+    SRunner *sr = srunner_create(s);
+    srunner_run_all(sr, CK_NORMAL);
+    int failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
