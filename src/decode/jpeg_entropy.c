@@ -1,0 +1,233 @@
+/* The entropy decoder's driver: feeds the hot loops with un-stuffed bytes,
+ * keeps the restart markers, and says at the end of each call whether the
+ * bits that were used were there.
+ *
+ * Why hostile bytes do no harm.  The loops read from buffer alone.  They
+ * begin an MCU only while p <= limit, and an MCU takes p at most
+ * n_blocks * STK_BLOCK_BYTES + STK_READER_BYTES further, so that p stays
+ * inside buffer, which is that much longer than its data and is zero there.
+ * Zeros decode to something; what was decoded from them is found out when the
+ * call ends (over_end), before anyone uses it.  The file's bytes are read by
+ * _unstuff alone, between in and end. */
+#include "decode/jpeg_entropy.h"
+
+#include <errno.h>
+
+#include "base/mem.h"
+#include "decode/jpeg_scan.h"
+
+/* Longest run over which DC predictions are not looked at: 4096 MCUs of 4
+ * blocks of 2^15 stay far inside 32 bits. */
+enum { MAX_RUN = 4096 };
+
+struct stk_entropy {
+    struct stk_scan scan;
+    const struct stk_entropy_loops *loops;
+    const struct stk_jpeg *jpeg;
+    struct stk_unstuffing source;
+    uint64_t before; /* un-stuffed bytes of this interval before buffer[0] */
+    uint64_t mcu, n_mcus;
+    uint64_t interval_end; /* the MCU before which a restart marker stands */
+    unsigned next_restart; /* 0 ... 7 */
+    struct stk_codes dc_codes[4], ac_codes[4];
+    uint8_t buffer[STK_CHUNK_BYTES + STK_CHUNK_PAD];
+};
+
+int stk_entropy_open(struct stk_entropy **out, int cpu)
+{
+    (void)cpu;
+    struct stk_entropy *e = stk_calloc_aligned(1, sizeof *e);
+    if (!e)
+        return -ENOMEM;
+    e->loops = &stk_entropy_plain;
+    *out = e;
+    return 0;
+}
+
+void stk_entropy_close(struct stk_entropy **entropy)
+{
+    stk_free(*entropy);
+    *entropy = NULL;
+}
+
+size_t stk_entropy_scratch_bytes(void)
+{
+    return sizeof(struct stk_entropy);
+}
+
+/* Keeps the bytes that no loop has taken yet, fills the rest of the buffer,
+ * and says how far the loops may go. */
+static void feed(struct stk_entropy *e)
+{
+    struct stk_bits *bits = &e->scan.bits;
+    size_t kept = 0;
+
+    if (bits->p < e->source.out) {
+        kept = (size_t)(e->source.out - bits->p);
+        memmove(e->buffer, bits->p, kept);
+    }
+    e->before += (uint64_t)(bits->p - e->buffer);
+    bits->p = e->buffer;
+    e->source.out = e->buffer + kept;
+    e->loops->unstuff(&e->source);
+    if (e->source.ended) {
+        memset(e->source.out, 0, STK_CHUNK_PAD);
+        e->scan.limit = e->source.out + 8;
+    } else {
+        e->scan.limit = e->source.out - e->scan.n_blocks * STK_BLOCK_BYTES -
+                        STK_READER_BYTES;
+    }
+}
+
+/* Starts at the bytes that source.in points to. */
+static void begin_interval(struct stk_entropy *e)
+{
+    uint64_t interval = (uint64_t)e->jpeg->restart_interval;
+
+    e->scan.bits = (struct stk_bits){0, 0, e->buffer};
+    memset(e->scan.dc, 0, sizeof e->scan.dc);
+    e->before = 0;
+    e->source.out = e->buffer;
+    e->source.ended = false;
+    e->interval_end = e->n_mcus;
+    if (interval && interval < e->n_mcus - e->mcu)
+        e->interval_end = e->mcu + interval;
+    feed(e);
+}
+
+static uint64_t bits_taken(const struct stk_entropy *e)
+{
+    return (e->before + (uint64_t)(e->scan.bits.p - e->buffer)) * 8 -
+           e->scan.bits.n_bits;
+}
+
+/* Bits that are left in the buffer; negative: more were used than came. */
+static int64_t bits_left(const struct stk_entropy *e)
+{
+    return (int64_t)((e->before + (uint64_t)(e->source.out - e->buffer)) * 8) -
+           (int64_t)bits_taken(e);
+}
+
+/* Behind the last MCU of an interval: nothing but padding bits, then the
+ * marker whose turn it is. */
+static int next_interval(struct stk_entropy *e)
+{
+    if (!e->source.ended)
+        feed(e);
+    if (!e->source.ended || bits_left(e) > 7 ||
+        e->source.end - e->source.in < 2 || e->source.in[0] != 0xff ||
+        e->source.in[1] != 0xd0 + e->next_restart)
+        return 1;
+    e->source.in += 2;
+    e->next_restart = (e->next_restart + 1) & 7;
+    begin_interval(e);
+    return 0;
+}
+
+static int plan_blocks(struct stk_entropy *e, const struct stk_jpeg *jpeg)
+{
+    for (int c = 0; c < jpeg->n_components; c++) {
+        int dc = jpeg->component[c].dc, ac = jpeg->component[c].ac;
+        stk_codes_from(&e->dc_codes[dc], &jpeg->huffman_dc[dc]);
+        stk_codes_from(&e->ac_codes[ac], &jpeg->huffman_ac[ac]);
+    }
+    for (int i = 0; i < jpeg->n_blocks; i++) {
+        int c = jpeg->block_component[i];
+        const struct stk_jpeg_component *component = &jpeg->component[c];
+        uint32_t quant = component->quant[0];
+        e->scan.block[i] = (struct stk_block){
+            .dc_codes = &e->dc_codes[component->dc],
+            .ac_codes = &e->ac_codes[component->ac],
+            .quant = component->quant,
+            .dc_limit = 32767u / (quant ? quant : 1),
+            .component = (uint32_t)c,
+        };
+    }
+    e->scan.n_blocks = (uint32_t)jpeg->n_blocks;
+    return 0;
+}
+
+int stk_entropy_begin(struct stk_entropy *e, const struct stk_jpeg *jpeg,
+                      struct stk_span bytes, bool need_skip)
+{
+    struct stk_span head, data;
+
+    (void)need_skip;
+    e->scan.bad = true;
+    if (!stk_span_take(&bytes, jpeg->entropy_offset, &head) ||
+        !stk_span_take(&bytes, jpeg->entropy_bytes, &data))
+        return 1;
+    e->jpeg = jpeg;
+    e->source.in = data.data;
+    e->source.end = data.data + data.n;
+    e->source.out_end = e->buffer + STK_CHUNK_BYTES;
+    e->mcu = 0;
+    e->n_mcus = (uint64_t)jpeg->mcus_x * (uint64_t)jpeg->mcus_y;
+    e->next_restart = 0;
+    if (plan_blocks(e, jpeg))
+        return 1;
+    begin_interval(e);
+    e->scan.bad = false;
+    return 0;
+}
+
+/* One stretch of MCUs inside an interval and inside the buffer; blocks NULL:
+ * skip.  Returns how many were done, 0 when the data is not mine. */
+static uint32_t run(struct stk_entropy *e, uint32_t n, int16_t *blocks)
+{
+    struct stk_scan *scan = &e->scan;
+
+    if (e->mcu == e->interval_end &&
+        (e->mcu == e->n_mcus || next_interval(e) != 0))
+        return 0;
+    if (scan->bits.p > scan->limit) {
+        if (e->source.ended)
+            return 0;
+        feed(e);
+    }
+    if (n > e->interval_end - e->mcu)
+        n = (uint32_t)(e->interval_end - e->mcu);
+    if (n > MAX_RUN)
+        n = MAX_RUN;
+    n = blocks ? e->loops->values(scan, n, blocks) : e->loops->skip(scan, n);
+    e->mcu += n;
+    if (scan->bad || bits_left(e) < 0)
+        return 0;
+    /* Those of delivered blocks were checked one by one.  Beyond 32 bits
+     * libjpeg calls the file bad, so sums may not get there. */
+    for (int c = 0; c < STK_JPEG_COMPONENTS; c++)
+        if (scan->dc[c] > 32767 || scan->dc[c] < -32767)
+            return 0;
+    return n;
+}
+
+static int run_all(struct stk_entropy *e, uint32_t n_mcus, int16_t *blocks)
+{
+    while (n_mcus && !e->scan.bad) {
+        uint32_t n = run(e, n_mcus, blocks);
+        if (!n)
+            e->scan.bad = true;
+        n_mcus -= n;
+        if (blocks)
+            blocks += (size_t)n * e->scan.n_blocks * 64;
+    }
+    return e->scan.bad;
+}
+
+int stk_entropy_values(struct stk_entropy *e, uint32_t n_mcus, int16_t *blocks)
+{
+    return run_all(e, n_mcus, blocks);
+}
+
+int stk_entropy_skip(struct stk_entropy *e, uint32_t n_mcus)
+{
+    return run_all(e, n_mcus, NULL);
+}
+
+void stk_entropy_where(const struct stk_entropy *e,
+                       struct stk_entropy_place *place)
+{
+    place->mcu = e->mcu;
+    place->bit = bits_taken(e);
+    memcpy(place->dc, e->scan.dc, sizeof place->dc);
+}
