@@ -1,0 +1,268 @@
+"""The test suite behind scripts/test: checks, builds, tests, sanitizers, fuzz
+and Python, cheapest first.  Standard library only.  Every part adds to one
+sum; a part that this machine cannot run is a loud skip, not a pass."""
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as xml
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+VENV = os.path.join(TOP, ".venv")
+LOGS = os.path.join(TOP, "build-test", "logs")
+
+
+class Sum:
+    """What came of everything so far."""
+
+    def __init__(self):
+        self.passed = 0
+        self.failures, self.skips = [], []
+
+    def add(self, passed, failures, skips):
+        self.passed += passed
+        self.failures += failures
+        self.skips += skips
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def call(command, log, timeout=1500, **more):
+    """Runs a command with its output in a log; returns its exit status."""
+    path = os.path.join(LOGS, log + ".log")
+    with open(path, "w", encoding="utf-8") as file:
+        try:
+            return subprocess.run(command, stdout=file, cwd=TOP,
+                                  stderr=subprocess.STDOUT, timeout=timeout,
+                                  check=False, **more).returncode
+        except subprocess.TimeoutExpired:
+            file.write(f"\ntook longer than {timeout} s\n")
+            return 124
+        except OSError as error:
+            file.write(f"{error}\n")
+            return 127
+
+
+def show_end(log, lines=40):
+    path = os.path.join(LOGS, log + ".log")
+    with open(path, encoding="utf-8", errors="replace") as file:
+        say("".join("    " + line for line in file.readlines()[-lines:]))
+
+
+def one(total, name, command, **more):
+    """A command that is one check: 0 passes, 77 skips, all else fails."""
+    began = time.monotonic()
+    status = call(command, name, **more)
+    took = time.monotonic() - began
+    if status == 77:
+        total.add(0, [], [f"{name}: {last_line(name)}"])
+        say(f"SKIP  {name}: {last_line(name)}")
+    elif status == 0:
+        total.add(1, [], [])
+        say(f"pass  {name} ({took:.1f} s)")
+    else:
+        total.add(0, [name], [])
+        say(f"FAIL  {name} (status {status})")
+        show_end(name)
+    return status == 0
+
+
+def last_line(log):
+    path = os.path.join(LOGS, log + ".log")
+    with open(path, encoding="utf-8", errors="replace") as file:
+        lines = [line.strip() for line in file if line.strip()]
+    return lines[-1] if lines else ""
+
+
+def build(total, name, folder, options):
+    """Configures and builds; returns whether tests may run."""
+    setup = ["cmake", "-S", TOP, "-B", folder, "-G", "Ninja",
+             "-DSTOKER_TESTS=ON", "-DSTOKER_WERROR=ON"] + options
+    script = " && ".join([shell(setup), shell(
+        ["cmake", "--build", folder, "-j", str(os.cpu_count())])])
+    return one(total, f"build-{name}", ["sh", "-c", script])
+
+
+def shell(words):
+    return " ".join("'" + word.replace("'", "'\\''") + "'" for word in words)
+
+
+def read_junit(path, name):
+    """Counts a JUnit file; a libcheck program counts as its many tests."""
+    passed, failures, skips = 0, [], []
+    for case in xml.parse(path).getroot().iter("testcase"):
+        title = f"{name}: {case.get('classname', '')} {case.get('name')}"
+        output = " ".join(case.itertext())
+        skipped = case.find("skipped")
+        if skipped is not None or case.get("status") == "notrun":
+            reason = (skipped.get("message") if skipped is not None else "")
+            skips.append(f"{title}: {skip_reason(output) or reason}")
+        elif (case.find("failure") is not None
+              or case.find("error") is not None):
+            failures.append(title)
+        else:
+            checks = re.search(r"Checks: (\d+), Failures: 0, Errors: 0",
+                               output)
+            passed += max(1, int(checks.group(1))) if checks else 1
+            skips += [f"{title}: {line.strip()}" for line
+                      in output.splitlines() if re.match(r"\s*SKIP", line)]
+    return passed, failures, skips
+
+
+def skip_reason(output):
+    lines = [line.strip() for line in output.splitlines()
+             if re.search(r"skip", line, re.I)]
+    return lines[-1] if lines else ""
+
+
+def ctest(total, name, folder, args, env=None):
+    began = time.monotonic()
+    junit = os.path.join(LOGS, f"ctest-{name}.xml")
+    if os.path.exists(junit):
+        os.remove(junit)
+    status = call(["ctest", "--test-dir", folder, "-j", str(os.cpu_count()),
+                   "--output-on-failure", "--output-junit", junit,
+                   "--test-output-size-passed", "200000"] + args,
+                  f"ctest-{name}", env=env)
+    took = time.monotonic() - began
+    if not os.path.exists(junit):
+        total.add(0, [f"ctest-{name}"], [])
+        say(f"FAIL  ctest-{name} (status {status})")
+        show_end(f"ctest-{name}")
+        return
+    passed, failures, skips = read_junit(junit, name)
+    if status != 0 and not failures:
+        failures.append(f"ctest-{name}")
+    total.add(passed, failures, skips)
+    say(f"{'FAIL' if failures else 'pass'}  ctest-{name}: {passed} passed, "
+        f"{len(failures)} failed, {len(skips)} skipped ({took:.1f} s)")
+    if failures:
+        show_end(f"ctest-{name}", 80)
+
+
+def checks(total):
+    for name in ("format", "floors", "headers"):
+        one(total, f"check-{name}", [os.path.join(TOP, "scripts",
+                                                  f"check_{name}")])
+
+
+def plain(total):
+    folder = os.path.join(TOP, "build-test")
+    options = ["-DSTOKER_EXAMPLES=" + on("examples/CMakeLists.txt"),
+               "-DSTOKER_BENCHMARKS=" + on("benchmarks/CMakeLists.txt")]
+    if build(total, "plain", folder, options):
+        one(total, "check-symbols",
+            [os.path.join(TOP, "scripts", "check_symbols"),
+             os.path.join(folder, "libstoker.so")])
+        ctest(total, "plain", folder, [])
+
+
+def on(path):
+    return "ON" if os.path.exists(os.path.join(TOP, path)) else "OFF"
+
+
+def sanitizers(total):
+    """ASan and UBSan by gcc, TSan by clang where there is one."""
+    second = shutil.which("clang") or "cc"
+    for name, kinds, compiler in (("asan", "address,undefined", "cc"),
+                                  ("tsan", "thread", second)):
+        folder = os.path.join(TOP, f"build-{name}")
+        options = [f"-DSTOKER_SANITIZE={kinds}", "-DCMAKE_BUILD_TYPE=Debug",
+                   "-DCMAKE_C_FLAGS_DEBUG=-O1 -g",
+                   f"-DCMAKE_C_COMPILER={compiler}"]
+        env = dict(os.environ, UBSAN_OPTIONS="print_stacktrace=1",
+                   TSAN_OPTIONS="second_deadlock_stack=1")
+        if build(total, name, folder, options):
+            ctest(total, name, folder, ["-LE", "plain"], env)
+
+
+def fuzz(total, seconds):
+    if not os.path.isdir(os.path.join(TOP, "tests", "fuzz")):
+        return
+    script = os.path.join(TOP, "scripts", "fuzz")
+    if not one(total, "fuzz-build", [script, "--list"]):
+        return
+    with open(os.path.join(LOGS, "fuzz-build.log"), encoding="utf-8") as log:
+        targets = log.read().split()
+    for target in targets:
+        one(total, f"fuzz-{target.replace('fuzz_', '')}",
+            [script, "--seconds", str(seconds), target])
+
+
+def python(total, torch):
+    package = os.path.join(TOP, "python")
+    if not os.path.exists(os.path.join(package, "pyproject.toml")):
+        return
+    run = os.path.join(VENV, "bin", "python")
+    if not os.path.exists(run):
+        if not one(total, "venv", [sys.executable, "-m", "venv", VENV]):
+            return
+    pip = [run, "-m", "pip", "-q", "install"]
+    if not one(total, "pip-install", pip + [package + "[test]"]):
+        return
+    if torch and subprocess.run([run, "-c", "import torch"], check=False,
+                                capture_output=True).returncode != 0:
+        call(pip + [torch], "pip-torch", timeout=900)
+    junit = os.path.join(LOGS, "pytest.xml")
+    began = time.monotonic()
+    if os.path.exists(junit):
+        os.remove(junit)
+    status = call([run, "-m", "pytest", "-q", "--junitxml", junit,
+                   os.path.join(package, "tests")], "pytest")
+    if not os.path.exists(junit):
+        total.add(0, ["pytest"], [])
+        say("FAIL  pytest")
+        show_end("pytest")
+        return
+    passed, failures, skips = read_junit(junit, "pytest")
+    if status not in (0, 5) and not failures:
+        failures.append("pytest")
+    total.add(passed, failures, skips)
+    say(f"{'FAIL' if failures else 'pass'}  pytest: {passed} passed, "
+        f"{len(failures)} failed, {len(skips)} skipped "
+        f"({time.monotonic() - began:.1f} s)")
+    if failures:
+        show_end("pytest", 80)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="scripts/test", description=__doc__)
+    parser.add_argument("--only", action="append", metavar="PART",
+                        choices=["checks", "plain", "sanitizers", "fuzz",
+                                 "python"], help="run this part (repeatable)")
+    parser.add_argument("--fuzz-seconds", type=int, default=20,
+                        help="a fuzz target's time (20)")
+    parser.add_argument("--torch", default="torch==2.13.0",
+                        help="what pip installs for the torch tests where "
+                        "torch is missing; empty: they are skipped")
+    args = parser.parse_args()
+    parts = args.only or ["checks", "plain", "sanitizers", "fuzz", "python"]
+    os.makedirs(LOGS, exist_ok=True)
+    total, began = Sum(), time.monotonic()
+    if "checks" in parts:
+        checks(total)
+    if "plain" in parts:
+        plain(total)
+    if "sanitizers" in parts:
+        sanitizers(total)
+    if "fuzz" in parts:
+        fuzz(total, args.fuzz_seconds)
+    if "python" in parts:
+        python(total, args.torch)
+    for text in total.skips:
+        say(f"SKIPPED  {text}")
+    for text in total.failures:
+        say(f"FAILED   {text}")
+    say(f"took {(time.monotonic() - began) / 60:.1f} minutes; logs lie in "
+        f"{os.path.relpath(LOGS, os.getcwd())}")
+    say(f"{total.passed} passed, {len(total.failures)} failed, "
+        f"{len(total.skips)} skipped")
+    return 1 if total.failures else 0
+
+
+sys.exit(main())
