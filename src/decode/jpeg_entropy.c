@@ -15,6 +15,7 @@
 
 #include "base/mem.h"
 #include "decode/jpeg_scan.h"
+#include "stoker/stoker.h"
 
 /* Longest run over which DC predictions are not looked at: 4096 MCUs of 4
  * blocks of 2^15 stay far inside 32 bits. */
@@ -30,16 +31,32 @@ struct stk_entropy {
     uint64_t interval_end; /* the MCU before which a restart marker stands */
     unsigned next_restart; /* 0 ... 7 */
     struct stk_codes dc_codes[4], ac_codes[4];
+    struct stk_value_table values[4]; /* by AC slot */
+    struct stk_dc_table dc[4];        /* by DC slot */
+    struct stk_skip_table skip[4];    /* by AC slot */
+    struct stk_skip_table skip_first[STK_JPEG_COMPONENTS];
+    struct stk_build_scratch build;
     uint8_t buffer[STK_CHUNK_BYTES + STK_CHUNK_PAD];
 };
 
+static const struct stk_entropy_loops *loops_of(int cpu)
+{
+#if defined(__x86_64__)
+    if (cpu == STOKER_CPU_AVX512)
+        return &stk_entropy_avx512;
+    if (cpu == STOKER_CPU_AVX2)
+        return &stk_entropy_avx2;
+#endif
+    (void)cpu;
+    return &stk_entropy_plain;
+}
+
 int stk_entropy_open(struct stk_entropy **out, int cpu)
 {
-    (void)cpu;
     struct stk_entropy *e = stk_calloc_aligned(1, sizeof *e);
     if (!e)
         return -ENOMEM;
-    e->loops = &stk_entropy_plain;
+    e->loops = loops_of(cpu);
     *out = e;
     return 0;
 }
@@ -124,18 +141,85 @@ static int next_interval(struct stk_entropy *e)
     return 0;
 }
 
-static int plan_blocks(struct stk_entropy *e, const struct stk_jpeg *jpeg)
+/* The greatest magnitude category of which no value times any of the
+ * component's quantisers leaves 16 bits; greater ones go the rare way, where
+ * the exact product is looked at. */
+static int safe_size(const struct stk_jpeg_component *component)
+{
+    int most = 0, size = STK_AC_SIZE;
+    for (int k = 1; k < 64; k++)
+        if (component->quant[k] > most)
+            most = component->quant[k];
+    while (((1 << size) - 1) * most > 32767)
+        size--;
+    return size;
+}
+
+/* Tables by slot, each built once: for values those of an AC slot obey the
+ * strictest of its components. */
+static void build_values(struct stk_entropy *e, const struct stk_jpeg *jpeg)
+{
+    int size[4] = {STK_AC_SIZE, STK_AC_SIZE, STK_AC_SIZE, STK_AC_SIZE};
+    unsigned used = 0;
+
+    for (int c = 0; c < jpeg->n_components; c++) {
+        int slot = jpeg->component[c].ac;
+        int safe = safe_size(&jpeg->component[c]);
+        if (safe < size[slot])
+            size[slot] = safe;
+        used |= 1u << slot;
+    }
+    for (int slot = 0; slot < 4; slot++)
+        if (used >> slot & 1) {
+            stk_codes_from(&e->ac_codes[slot], &jpeg->huffman_ac[slot]);
+            e->loops->build_values(&e->values[slot], &jpeg->huffman_ac[slot],
+                                   size[slot], &e->build);
+        }
+    used = 0;
+    for (int c = 0; c < jpeg->n_components; c++)
+        used |= 1u << jpeg->component[c].dc;
+    for (int slot = 0; slot < 4; slot++)
+        if (used >> slot & 1) {
+            stk_codes_from(&e->dc_codes[slot], &jpeg->huffman_dc[slot]);
+            e->loops->build_dc(&e->dc[slot], &jpeg->huffman_dc[slot]);
+        }
+}
+
+/* first[c]: whose skip_first component c uses, one for each pair of slots. */
+static void build_skips(struct stk_entropy *e, const struct stk_jpeg *jpeg,
+                        int *first)
 {
     for (int c = 0; c < jpeg->n_components; c++) {
-        int dc = jpeg->component[c].dc, ac = jpeg->component[c].ac;
-        stk_codes_from(&e->dc_codes[dc], &jpeg->huffman_dc[dc]);
-        stk_codes_from(&e->ac_codes[ac], &jpeg->huffman_ac[ac]);
+        int ac = jpeg->component[c].ac, dc = jpeg->component[c].dc;
+        first[c] = c;
+        for (int b = c - 1; b >= 0; b--)
+            if (jpeg->component[b].ac == ac && jpeg->component[b].dc == dc)
+                first[c] = b;
+        if (first[c] != c)
+            continue;
+        e->loops->build_skip(&e->skip[ac], &jpeg->huffman_ac[ac], &e->build);
+        e->loops->build_skip_first(&e->skip_first[c], &jpeg->huffman_dc[dc],
+                                   &e->build);
     }
+}
+
+static void plan_blocks(struct stk_entropy *e, const struct stk_jpeg *jpeg,
+                        bool need_skip)
+{
+    int first[STK_JPEG_COMPONENTS] = {0};
+
+    build_values(e, jpeg);
+    if (need_skip)
+        build_skips(e, jpeg, first);
     for (int i = 0; i < jpeg->n_blocks; i++) {
         int c = jpeg->block_component[i];
         const struct stk_jpeg_component *component = &jpeg->component[c];
         uint32_t quant = component->quant[0];
         e->scan.block[i] = (struct stk_block){
+            .values = &e->values[component->ac],
+            .dc = &e->dc[component->dc],
+            .skip = need_skip ? &e->skip[component->ac] : NULL,
+            .skip_first = need_skip ? &e->skip_first[first[c]] : NULL,
             .dc_codes = &e->dc_codes[component->dc],
             .ac_codes = &e->ac_codes[component->ac],
             .quant = component->quant,
@@ -144,7 +228,6 @@ static int plan_blocks(struct stk_entropy *e, const struct stk_jpeg *jpeg)
         };
     }
     e->scan.n_blocks = (uint32_t)jpeg->n_blocks;
-    return 0;
 }
 
 int stk_entropy_begin(struct stk_entropy *e, const struct stk_jpeg *jpeg,
@@ -152,7 +235,6 @@ int stk_entropy_begin(struct stk_entropy *e, const struct stk_jpeg *jpeg,
 {
     struct stk_span head, data;
 
-    (void)need_skip;
     e->scan.bad = true;
     if (!stk_span_take(&bytes, jpeg->entropy_offset, &head) ||
         !stk_span_take(&bytes, jpeg->entropy_bytes, &data))
@@ -164,8 +246,7 @@ int stk_entropy_begin(struct stk_entropy *e, const struct stk_jpeg *jpeg,
     e->mcu = 0;
     e->n_mcus = (uint64_t)jpeg->mcus_x * (uint64_t)jpeg->mcus_y;
     e->next_restart = 0;
-    if (plan_blocks(e, jpeg))
-        return 1;
+    plan_blocks(e, jpeg, need_skip);
     begin_interval(e);
     e->scan.bad = false;
     return 0;

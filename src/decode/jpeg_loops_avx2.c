@@ -1,0 +1,4 @@
+/* Entropy decoding with BMI and AVX2. */
+#include "decode/jpeg_loops.h"
+
+const struct stk_entropy_loops stk_entropy_avx2 = STK_ENTROPY_LOOPS;
