@@ -1,0 +1,269 @@
+/* The decoder: chooses the codec, counts the time, hands out strips of images
+ * that were decoded whole.  Knows no format. */
+#include "decode/codec.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include "base/clock.h"
+#include "decode/jpeg.h"
+#include "decode/sniff.h"
+
+/* Scratch over this is given back after each sample: a giant passes by. */
+enum { KEEP_BYTES = 16 << 20 };
+
+static const struct stk_codec *const codecs[] = {
+    &stk_codec_jpeg,
+#ifdef STK_HAVE_PNG_LATER
+    &stk_codec_png,
+#endif
+#ifdef STK_HAVE_WEBP_LATER
+    &stk_codec_webp,
+#endif
+};
+
+int stk_decoder_open(struct stk_decoder **out,
+                     const struct stk_decode_limits *limits, stoker_error *err)
+{
+    struct stk_decoder *decoder = stk_calloc(1, sizeof *decoder);
+    if (!decoder)
+        return stk_fail(err, -ENOMEM, "no memory for a decoder");
+    decoder->limits = *limits;
+    decoder->deinterleave = stk_deinterleave_for(limits->cpu);
+    int rc = stk_jpeg_codec_open(&decoder->jpeg, limits, err);
+    if (rc < 0)
+        stk_decoder_close(&decoder);
+    *out = decoder;
+    return rc;
+}
+
+void stk_decoder_close(struct stk_decoder **decoder)
+{
+    struct stk_decoder *self = *decoder;
+    if (!self)
+        return;
+    stk_decoder_end(self);
+    stk_jpeg_codec_close(&self->jpeg);
+    stk_scratch_fini(&self->whole.rgb);
+    stk_scratch_fini(&self->lines);
+    stk_scratch_fini(&self->planes);
+    stk_free(self);
+    *decoder = NULL;
+}
+
+/* A sample's time is what it spends inside of the decoder, so that waiting
+ * for a slot between two strips does not count. */
+static int64_t clock_on(struct stk_decoder *decoder)
+{
+    int64_t now = stk_now_ns();
+    decoder->deadline_ns = now + decoder->left_ns;
+    return now;
+}
+
+static void clock_off(struct stk_decoder *decoder, int64_t since)
+{
+    decoder->left_ns -= stk_now_ns() - since;
+}
+
+int stk_decoder_check_time(const struct stk_decoder *decoder, stoker_error *err)
+{
+    if (stk_now_ns() <= decoder->deadline_ns)
+        return 0;
+    return stk_fail(err, -EFBIG, "%s: decoding takes longer than %d ms",
+                    decoder->name, decoder->limits.max_decode_ms);
+}
+
+int stk_decoder_check_size(const struct stk_decoder *decoder, int64_t width,
+                           int64_t height, stoker_error *err)
+{
+    const struct stk_decode_limits *limits = &decoder->limits;
+    int64_t n_pixels;
+
+    if (width <= 0 || height <= 0)
+        return stk_fail(err, -EBADMSG, "%s: an image without pixels",
+                        decoder->name);
+    if (width > limits->max_side || height > limits->max_side ||
+        width > INT32_MAX || height > INT32_MAX)
+        return stk_fail(err, -EFBIG,
+                        "%s: %" PRId64 " x %" PRId64
+                        " pixels, the limit is %" PRId64 " a side",
+                        decoder->name, width, height, limits->max_side);
+    if (__builtin_mul_overflow(width, height, &n_pixels) ||
+        n_pixels > limits->max_pixels)
+        return stk_fail(err, -EFBIG,
+                        "%s: %" PRId64 " x %" PRId64
+                        " pixels, the limit is %" PRId64 " in all",
+                        decoder->name, width, height, limits->max_pixels);
+    return 0;
+}
+
+int stk_whole_reserve(struct stk_decoder *decoder, int32_t width,
+                      int32_t height, stoker_error *err)
+{
+    size_t bytes;
+    if (stk_mul_overflows((size_t)width * 3, (size_t)height, &bytes) ||
+        stk_scratch_reserve(&decoder->whole.rgb, bytes) < 0)
+        return stk_fail(err, -ENOMEM, "%s: no memory for %d x %d pixels",
+                        decoder->name, width, height);
+    decoder->whole.width = width;
+    decoder->whole.height = height;
+    return 0;
+}
+
+static const struct stk_codec *codec_for(struct stk_span bytes)
+{
+    for (size_t i = 0; i < sizeof codecs / sizeof codecs[0]; i++)
+        if (codecs[i]->accepts(bytes))
+            return codecs[i];
+    return NULL;
+}
+
+static int refuse(const struct stk_decoder *decoder, stoker_error *err)
+{
+    struct stk_span bytes = decoder->bytes;
+    const char *format = stk_sniff(bytes);
+    if (bytes.n == 0)
+        return stk_fail(err, -ENODATA, "%s: empty file", decoder->name);
+    if (format)
+        return stk_fail(err, -ENOTSUP, "%s: %s, a format that is not read here",
+                        decoder->name, format);
+    if (bytes.n < 4)
+        return stk_fail(err, -ENODATA, "%s: truncated: %zu bytes in all",
+                        decoder->name, bytes.n);
+    return stk_fail(err, -EBADMSG,
+                    "%s: not an image: begins with "
+                    "%02x %02x %02x %02x",
+                    decoder->name, bytes.data[0], bytes.data[1], bytes.data[2],
+                    bytes.data[3]);
+}
+
+static int probe(struct stk_decoder *decoder, stoker_error *err)
+{
+    if ((uint64_t)decoder->bytes.n > (uint64_t)decoder->limits.max_file_bytes)
+        return stk_fail(err, -EFBIG, "%s: %zu bytes, the limit is %" PRId64,
+                        decoder->name, decoder->bytes.n,
+                        decoder->limits.max_file_bytes);
+    const struct stk_codec *codec = codec_for(decoder->bytes);
+    if (!codec)
+        return refuse(decoder, err);
+    decoder->codec = codec;
+    return codec->probe(decoder, err);
+}
+
+int stk_decoder_probe(struct stk_decoder *decoder, struct stk_span bytes,
+                      const char *name, struct stk_image *image,
+                      stoker_error *err)
+{
+    stk_decoder_end(decoder);
+    decoder->bytes = bytes;
+    decoder->name = name;
+    decoder->was_own = false;
+    decoder->image = (struct stk_image){.orientation = 1};
+    decoder->left_ns = (int64_t)decoder->limits.max_decode_ms * 1000000;
+    int64_t since = clock_on(decoder);
+    int rc = probe(decoder, err);
+    clock_off(decoder, since);
+    *image = decoder->image;
+    if (rc < 0)
+        stk_decoder_end(decoder);
+    return rc;
+}
+
+int stk_decoder_begin(struct stk_decoder *decoder,
+                      const struct stk_window *window, stoker_error *err)
+{
+    if (!decoder->codec || window->left < 0 || window->top < 0 ||
+        window->width <= 0 || window->height <= 0 ||
+        window->left > decoder->image.width - window->width ||
+        window->top > decoder->image.height - window->height)
+        return stk_fail(err, -EINVAL, "%s: a window outside of the image",
+                        decoder->name ? decoder->name : "decoder");
+    decoder->window = *window;
+    decoder->next_row = 0;
+    if (decoder->whole.filled)
+        return 0;
+    int64_t since = clock_on(decoder);
+    int rc = decoder->codec->begin(decoder, err);
+    clock_off(decoder, since);
+    return rc;
+}
+
+int stk_decoder_split(struct stk_decoder *decoder, const uint8_t *rgb,
+                      size_t rgb_stride, int32_t n_rows,
+                      struct stk_strip *strip, stoker_error *err)
+{
+    size_t width = (size_t)decoder->window.width;
+    size_t stride = stk_round_up(width + 2 * STK_STRIP_SLACK, STK_CACHE_LINE);
+    size_t plane_bytes = stride * STK_STRIP_ROWS;
+
+    if (stk_scratch_reserve(&decoder->planes, 3 * plane_bytes) < 0)
+        return stk_fail(err, -ENOMEM, "%s: no memory for a strip",
+                        decoder->name);
+    uint8_t *red = decoder->planes.data + STK_STRIP_SLACK;
+    for (int32_t row = 0; row < n_rows; row++) {
+        uint8_t *line = red + (size_t)row * stride;
+        decoder->deinterleave->rgb(rgb + (size_t)row * rgb_stride, width, line,
+                                   line + plane_bytes, line + 2 * plane_bytes);
+    }
+    for (int c = 0; c < 3; c++)
+        strip->plane[c] = red + (size_t)c * plane_bytes;
+    strip->stride = stride;
+    strip->n_rows = n_rows;
+    return 1;
+}
+
+static int rows_of_whole(struct stk_decoder *decoder, struct stk_strip *strip,
+                         stoker_error *err)
+{
+    const struct stk_window *window = &decoder->window;
+    int32_t n_rows = window->height - decoder->next_row;
+    if (n_rows > STK_STRIP_ROWS)
+        n_rows = STK_STRIP_ROWS;
+    const uint8_t *first =
+        stk_whole_row(&decoder->whole, window->top + decoder->next_row) +
+        (size_t)window->left * 3;
+    return stk_decoder_split(decoder, first, (size_t)decoder->whole.width * 3,
+                             n_rows, strip, err);
+}
+
+int stk_decoder_rows(struct stk_decoder *decoder, struct stk_strip *strip,
+                     stoker_error *err)
+{
+    if (!decoder->codec || decoder->next_row >= decoder->window.height)
+        return 0;
+    int64_t since = clock_on(decoder);
+    int rc = stk_decoder_check_time(decoder, err);
+    if (rc == 0)
+        rc = decoder->whole.filled ? rows_of_whole(decoder, strip, err)
+                                   : decoder->codec->rows(decoder, strip, err);
+    clock_off(decoder, since);
+    if (rc == 1)
+        decoder->next_row += strip->n_rows;
+    return rc;
+}
+
+void stk_decoder_end(struct stk_decoder *decoder)
+{
+    if (decoder->codec)
+        decoder->codec->end(decoder);
+    decoder->codec = NULL;
+    decoder->bytes = (struct stk_span){0};
+    decoder->name = NULL;
+    decoder->window = (struct stk_window){0};
+    decoder->next_row = 0;
+    decoder->whole.filled = false;
+    stk_scratch_trim(&decoder->whole.rgb, KEEP_BYTES);
+    stk_scratch_trim(&decoder->lines, KEEP_BYTES);
+    stk_scratch_trim(&decoder->planes, KEEP_BYTES);
+}
+
+bool stk_decoder_was_own(const struct stk_decoder *decoder)
+{
+    return decoder->was_own;
+}
+
+size_t stk_decoder_scratch_bytes(const struct stk_decoder *decoder)
+{
+    return decoder->whole.rgb.bytes + decoder->lines.bytes +
+           decoder->planes.bytes + stk_jpeg_codec_bytes(decoder->jpeg);
+}

@@ -1,0 +1,23 @@
+/* The definition of de-interleaving, and the choice of a kernel. */
+#include "decode/deinterleave.h"
+
+#include "stoker/stoker.h"
+
+static void rgb_scalar(const uint8_t *restrict rgb, size_t n,
+                       uint8_t *restrict red, uint8_t *restrict green,
+                       uint8_t *restrict blue)
+{
+    for (size_t i = 0; i < n; i++) {
+        red[i] = rgb[3 * i];
+        green[i] = rgb[3 * i + 1];
+        blue[i] = rgb[3 * i + 2];
+    }
+}
+
+const struct stk_deinterleave stk_deinterleave_scalar = {rgb_scalar};
+
+const struct stk_deinterleave *stk_deinterleave_for(int cpu)
+{
+    (void)cpu;
+    return &stk_deinterleave_scalar;
+}
