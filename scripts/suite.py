@@ -213,7 +213,8 @@ def python(total, torch):
     if os.path.exists(junit):
         os.remove(junit)
     status = call([run, "-m", "pytest", "-q", "--junitxml", junit,
-                   os.path.join(package, "tests")], "pytest")
+                   os.path.join(package, "tests"),
+                   os.path.join(TOP, "tests", "python")], "pytest")
     if not os.path.exists(junit):
         total.add(0, ["pytest"], [])
         say("FAIL  pytest")

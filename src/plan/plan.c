@@ -92,6 +92,15 @@ int64_t stk_plan_steps_from(const struct stk_plan *plan, int64_t consumed)
                            : divide_up(left, plan->global);
 }
 
+/* Epochs end early enough that every ticket has a number: far behind any
+ * run's end, but then no sum overflows below. */
+static int64_t numbered_epochs(const struct stk_plan *plan)
+{
+    int64_t later = (INT64_MAX - plan->first_tickets) / plan->tickets;
+    int64_t most = STK_MAX_EPOCHS - plan->epoch - 1;
+    return plan->epoch + 1 + min_i64(later, most);
+}
+
 int stk_plan_init(struct stk_plan *plan, const stoker_options *opt,
                   int64_t n_items, int64_t epoch, int64_t consumed,
                   stoker_error *err)
@@ -127,19 +136,15 @@ int stk_plan_init(struct stk_plan *plan, const stoker_options *opt,
     plan->first_tickets = tickets_from(plan, consumed);
     plan->steps = stk_plan_steps_from(plan, 0);
     plan->tickets = tickets_from(plan, 0);
+    plan->n_epochs = min_i64(plan->n_epochs, numbered_epochs(plan));
     return 0;
 }
 
-/* first + more epochs of each, or INT64_MAX. */
+/* Of each epoch, from the one where the run starts to the last. */
 static int64_t total(const struct stk_plan *plan, int64_t first, int64_t each)
 {
-    int64_t sum, later = plan->n_epochs - plan->epoch - 1;
-    if (later < 0)
-        return 0;
-    if (__builtin_mul_overflow(later, each, &sum) ||
-        __builtin_add_overflow(sum, first, &sum))
-        return INT64_MAX;
-    return sum;
+    int64_t later = plan->n_epochs - plan->epoch - 1;
+    return later < 0 ? 0 : first + later * each;
 }
 
 int64_t stk_plan_n_seqs(const struct stk_plan *plan)

@@ -18,7 +18,8 @@ struct stk_plan {
     int64_t global;          /* positions of a full step, all ranks */
     int64_t rows;            /* of a full step, this rank */
     int64_t epoch, consumed; /* where the run starts */
-    int64_t n_epochs;        /* epochs end here; STK_MAX_EPOCHS: no end asked */
+    int64_t n_epochs;        /* epochs end here; without an end asked for,
+                                where 2^63 tickets or 2^40 epochs do */
     int64_t first_steps, first_tickets; /* of the epoch that it starts in */
     int64_t steps, tickets;             /* of every later epoch */
     bool shuffle, drop_last;
@@ -50,8 +51,7 @@ int stk_plan_init(struct stk_plan *plan, const stoker_options *opt,
                   int64_t n_items, int64_t epoch, int64_t consumed,
                   stoker_error *err);
 
-/* Batches and rows until the end of the run; INT64_MAX when they do not
- * fit. */
+/* Batches and rows until the end of the run. */
 int64_t stk_plan_n_seqs(const struct stk_plan *plan);
 int64_t stk_plan_n_tickets(const struct stk_plan *plan);
 

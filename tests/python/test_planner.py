@@ -5,10 +5,12 @@ from pathlib import Path
 
 import libstoker
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from reference_planner import draw, epoch_batches, order
 from reference_siphash import digest, siphash128
+
+pytest.importorskip("hypothesis", reason="no hypothesis: nothing draws configurations")
+from hypothesis import given, settings  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
 
 LIBRARY = libstoker.find()
 pytestmark = pytest.mark.skipif(
