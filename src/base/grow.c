@@ -1,4 +1,5 @@
-/* Growing by doubling, so that building costs a constant per byte. */
+/* Growing by doubling, so that building costs a constant per byte; large
+ * blocks are moved by their page tables (realloc), not copied. */
 #include "base/grow.h"
 
 #include <errno.h>
@@ -14,12 +15,9 @@ static int make_room(struct stk_grow *grow, size_t want)
     while (room < want)
         if (stk_mul_overflows(room, 2, &room))
             return -ENOMEM;
-    void *data = stk_calloc(room, 1);
+    void *data = stk_realloc(grow->data, room);
     if (!data)
         return -ENOMEM;
-    if (grow->n)
-        memcpy(data, grow->data, grow->n);
-    stk_free(grow->data);
     grow->data = data;
     grow->room = room;
     return 0;
@@ -46,14 +44,9 @@ int stk_grow_add(struct stk_grow *grow, const void *bytes, size_t n)
 void *stk_grow_take(struct stk_grow *grow)
 {
     void *data = grow->data;
-    /* Where there is no memory for the smaller block, the larger one stays. */
     if (grow->n && grow->n < grow->room) {
-        void *fit = stk_calloc(grow->n, 1);
-        if (fit) {
-            memcpy(fit, data, grow->n);
-            stk_free(data);
-            data = fit;
-        }
+        void *fit = stk_realloc(data, grow->n);
+        data = fit ? fit : data;
     }
     *grow = (struct stk_grow){NULL, 0, 0};
     return data;

@@ -29,6 +29,11 @@ void *stk_calloc_aligned(size_t n, size_t bytes)
     return memory;
 }
 
+void *stk_realloc(void *memory, size_t bytes)
+{
+    return realloc(memory, bytes);
+}
+
 void stk_free(void *memory)
 {
     free(memory);

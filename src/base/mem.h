@@ -28,6 +28,8 @@ static inline size_t stk_round_up(size_t n, size_t power)
 void *stk_calloc(size_t n, size_t bytes);
 /* Aligned to a cache line and zeroed; freed by stk_free(). */
 void *stk_calloc_aligned(size_t n, size_t bytes);
+/* As realloc(): what is new is not zeroed; NULL leaves memory as it was. */
+void *stk_realloc(void *memory, size_t bytes);
 void stk_free(void *memory);
 
 /* A block that one thread owns and that only grows: no allocation per sample
