@@ -8,9 +8,19 @@
 
 #include "decode/jpeg_scan.h"
 
-/* Vectors of the compiler: one or more registers, as the level has them. */
-typedef uint8_t bytes64 __attribute__((vector_size(64), aligned(1), may_alias));
-typedef uint64_t words8 __attribute__((vector_size(64), aligned(8), may_alias));
+/* The compiler's vectors, of one register: gcc makes poor code of wider ones.
+ * VECTOR divides 64 and is at least 16. */
+#if defined(__AVX512BW__)
+#define VECTOR 64
+#elif defined(__AVX2__)
+#define VECTOR 32
+#else
+#define VECTOR 16
+#endif
+typedef uint8_t bytes
+    __attribute__((vector_size(VECTOR), aligned(1), may_alias));
+typedef uint64_t words
+    __attribute__((vector_size(VECTOR), aligned(8), may_alias));
 
 struct symbol {
     uint8_t length, size, run;
@@ -37,9 +47,9 @@ static int list_symbols(const struct stk_huffman *from, int max_length,
 /* n times e, and up to 7 more: what follows is written later. */
 static inline void fill(uint64_t *out, int n, uint64_t e)
 {
-    words8 v = (words8){0} + e;
-    for (int x = 0; x < n; x += 8)
-        *(words8 *)(out + x) = v;
+    words v = (words){0} + e;
+    for (int x = 0; x < n; x += VECTOR / 8)
+        *(words *)(out + x) = v;
 }
 
 /* The narrower table's entries + add, where it has any, else own.  shift: its
@@ -47,12 +57,12 @@ static inline void fill(uint64_t *out, int n, uint64_t e)
 static inline void compose(uint64_t *out, int n, const uint64_t *narrower,
                            bool shift, uint64_t add, uint64_t own)
 {
-    for (int x = 0; x < n; x += 8) {
-        words8 u = *(const words8 *)(narrower + x);
-        words8 none = (words8)(u == 0);
+    for (int x = 0; x < n; x += VECTOR / 8) {
+        words u = *(const words *)(narrower + x);
+        words none = (words)(u == 0);
         if (shift)
             u = (u & ~(0xffffull << 32)) | (u & 0xffull << 32) << 8;
-        *(words8 *)(out + x) = (none & own) | (~none & (u + add));
+        *(words *)(out + x) = (none & own) | (~none & (u + add));
     }
 }
 
@@ -116,11 +126,17 @@ static void build_values(struct stk_value_table *table,
     for (int w = 1; w < STK_AC_BITS - 1; w++)
         put_symbols(scratch->pair + STK_NARROW(w), list, n, w, 1, scratch);
     put_symbols(scratch->wide, list, n, STK_AC_BITS, 2, scratch);
-    for (int x = 0; x < STK_AC_ENTRIES; x++) {
-        uint64_t e = scratch->wide[x];
-        table->n_bits[x] = (uint8_t)(64 - (e & 63)) & 63;
-        table->entry[x] = htole64(e ? e : (uint64_t)STK_RARE << 56);
+    for (int x = 0; x < STK_AC_ENTRIES; x++)
+        table->n_bits[x] = (uint8_t)(64 - (scratch->wide[x] & 63)) & 63;
+    for (int x = 0; x < STK_AC_ENTRIES; x += VECTOR / 8) {
+        words u = *(const words *)(scratch->wide + x);
+        u |= (words)(u == 0) & ((uint64_t)STK_RARE << 56);
+        *(words *)(table->entry + x) = u;
     }
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+    for (int x = 0; x < STK_AC_ENTRIES; x++)
+        table->entry[x] = htole64(table->entry[x]);
+#endif
 }
 
 static void build_dc(struct stk_dc_table *table, const struct stk_huffman *dc)
@@ -160,17 +176,16 @@ static int put_skips(const struct symbol *list, int n, int w, bool dc,
             step = 1;
         if (s->rare || eob || rest < 0 || scratch->skip_most[rest] + step > 63)
             rest = 0;
-        int period = rest > 6 ? 1 << rest : 64;
+        int period = rest > 6 ? 1 << rest : 64; /* the least that is stored */
         uint8_t add_bits = (uint8_t)(s->rare ? 0 : n_bits);
         uint8_t add = (uint8_t)(s->rare ? 0 : eob ? STK_EOB : step);
         const uint8_t *then_bits = scratch->skip_bits + STK_NARROW_BYTES(rest);
         const uint8_t *then = scratch->skip_advance + STK_NARROW_BYTES(rest);
-        for (int x = 0; x < span; x += 64) {
+        for (int x = 0; x < span; x += VECTOR) {
             int y = x & (period - 1);
-            *(bytes64 *)(bits + end + x) =
-                *(const bytes64 *)(then_bits + y) + add_bits;
-            *(bytes64 *)(advance + end + x) =
-                *(const bytes64 *)(then + y) + add;
+            *(bytes *)(bits + end + x) =
+                *(const bytes *)(then_bits + y) + add_bits;
+            *(bytes *)(advance + end + x) = *(const bytes *)(then + y) + add;
         }
         if (!s->rare && step + scratch->skip_most[rest] > most)
             most = step + scratch->skip_most[rest];
@@ -184,10 +199,12 @@ static int put_skips(const struct symbol *list, int n, int w, bool dc,
 static void finish_skip(struct stk_skip_table *table,
                         const struct stk_build_scratch *scratch)
 {
-    memcpy(table->n_bits, scratch->wide_bits, STK_AC_ENTRIES);
-    for (int x = 0; x < STK_AC_ENTRIES; x++)
-        table->advance[x] = scratch->wide_bits[x] ? scratch->wide_advance[x]
-                                                  : (uint8_t)STK_RARE;
+    for (int x = 0; x < STK_SKIP_ENTRIES; x += VECTOR) {
+        bytes n = *(const bytes *)(scratch->wide_bits + x);
+        bytes advance = *(const bytes *)(scratch->wide_advance + x);
+        *(bytes *)(table->n_bits + x) = n;
+        *(bytes *)(table->advance + x) = advance | ((bytes)(n == 0) & STK_RARE);
+    }
 }
 
 static void build_skip(struct stk_skip_table *table,
@@ -195,13 +212,13 @@ static void build_skip(struct stk_skip_table *table,
                        struct stk_build_scratch *scratch)
 {
     struct symbol list[256];
-    int n = list_symbols(ac, STK_AC_BITS, STK_AC_SIZE, list);
+    int n = list_symbols(ac, STK_SKIP_BITS, STK_AC_SIZE, list);
 
     /* The table of no bits: nothing follows. */
     memset(scratch->skip_bits + STK_NARROW_BYTES(0), 0, 64);
     memset(scratch->skip_advance + STK_NARROW_BYTES(0), 0, 64);
     scratch->skip_most[0] = 0;
-    for (int w = 1; w < STK_AC_BITS; w++) {
+    for (int w = 1; w < STK_SKIP_BITS; w++) {
         uint8_t *bits = scratch->skip_bits + STK_NARROW_BYTES(w);
         uint8_t *advance = scratch->skip_advance + STK_NARROW_BYTES(w);
         size_t n_bytes = 1u << w;
@@ -213,7 +230,7 @@ static void build_skip(struct stk_skip_table *table,
             memcpy(advance + n_bytes, advance, n_bytes);
         }
     }
-    put_skips(list, n, STK_AC_BITS, false, scratch);
+    put_skips(list, n, STK_SKIP_BITS, false, scratch);
     finish_skip(table, scratch);
 }
 
@@ -222,9 +239,9 @@ static void build_skip_first(struct stk_skip_table *table,
                              struct stk_build_scratch *scratch)
 {
     struct symbol list[256];
-    int n = list_symbols(dc, STK_AC_BITS, STK_DC_SIZE, list);
+    int n = list_symbols(dc, STK_SKIP_BITS, STK_DC_SIZE, list);
 
-    put_skips(list, n, STK_AC_BITS, true, scratch);
+    put_skips(list, n, STK_SKIP_BITS, true, scratch);
     finish_skip(table, scratch);
 }
 

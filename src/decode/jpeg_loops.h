@@ -11,8 +11,8 @@
  * index leave the block, so that a look-up has one branch.
  *
  * Bits.  A refill makes at least 56.  DC takes at most 31 and leaves 25; an
- * AC look-up takes at most STK_AC_BITS + STK_AC_SIZE = 21, two of them leave
- * 14 of a refill's 56: enough for the next index of 11.
+ * AC look-up takes at most STK_SKIP_BITS + STK_AC_SIZE = 22, two of them leave
+ * 12 of a refill's 56: enough for the next index.
  *
  * Stores.  k is 1 ... 63 before a look-up.  Earlier values go to k and k + 1.
  * The last value goes to (k + advance - 1) & 127 - 1 or so: an entry advances
@@ -76,14 +76,11 @@ INLINE void put_two(int16_t *out, const uint8_t *entry)
 #endif
 }
 
+/* Not memset(), of which gcc makes a call. */
 INLINE void clear_block(int16_t *out)
 {
-#if defined(__AVX512F__)
-    _mm512_storeu_si512(out, _mm512_setzero_si512());
-    _mm512_storeu_si512(out + 32, _mm512_setzero_si512());
-#else
-    memset(out, 0, 64 * sizeof *out);
-#endif
+    for (int i = 0; i < 64; i += VECTOR / 2)
+        *(bytes *)(out + i) = (bytes){0};
 }
 
 INLINE int dc_difference(uint64_t acc, uint32_t entry)
@@ -189,7 +186,7 @@ INLINE bool look_on(struct reader *r, const struct stk_skip_table *table,
                     uint64_t *k, uint64_t *old, unsigned *n, unsigned *step,
                     bool refill_now)
 {
-    uint64_t index = r->acc >> (64 - STK_AC_BITS);
+    uint64_t index = r->acc >> (64 - STK_SKIP_BITS);
 
     *n = table->n_bits[index];
     *step = table->advance[index];
@@ -204,7 +201,7 @@ INLINE bool look_on(struct reader *r, const struct stk_skip_table *table,
 INLINE bool skip_block(struct reader *r, const struct stk_block *b, int32_t *dc)
 {
     const struct stk_skip_table *table = b->skip;
-    uint64_t index = r->acc >> (64 - STK_AC_BITS), k, old;
+    uint64_t index = r->acc >> (64 - STK_SKIP_BITS), k, old;
     unsigned n = b->skip_first->n_bits[index];
     unsigned step = b->skip_first->advance[index], n_dc;
 

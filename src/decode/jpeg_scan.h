@@ -19,14 +19,15 @@ enum {
     STK_CHUNK_PAD =
         STK_JPEG_MCU_BLOCKS * STK_BLOCK_BYTES + STK_READER_BYTES + 64 + 48,
 
-    /* Bits that index a table.  10 cost 5 % (values) and 8 % (skip) more
-     * time, 12 nearly the same and dearer tables. */
+    /* Bits that index a table (docs/decoder.md says what others cost). */
     STK_AC_BITS = 11,
     STK_AC_ENTRIES = 1 << STK_AC_BITS,
+    STK_SKIP_BITS = 12,
+    STK_SKIP_ENTRIES = 1 << STK_SKIP_BITS,
     STK_DC_BITS = 9,
     STK_DC_ENTRIES = 1 << STK_DC_BITS,
     /* Greatest magnitude categories in tables, those of 8-bit JPEG: a look-up
-     * takes at most STK_AC_BITS + 10 bits, so that two fit a refill. */
+     * takes at most STK_SKIP_BITS + 10 bits, so that two fit a refill. */
     STK_AC_SIZE = 10,
     STK_DC_SIZE = 11,
     /* What entries add to the coefficient's index: EOB ends the block by
@@ -54,7 +55,7 @@ struct stk_dc_table {
 /* Skipping: as many symbols as begin in the window.  advance: of all; + 0x80
  * when EOB is the last; 0x40 when the entry is rare. */
 struct stk_skip_table {
-    uint8_t n_bits[STK_AC_ENTRIES], advance[STK_AC_ENTRIES];
+    uint8_t n_bits[STK_SKIP_ENTRIES], advance[STK_SKIP_ENTRIES];
 };
 
 /* The top n_bits of acc are the next ones of the data, p the next byte that
@@ -99,11 +100,11 @@ struct stk_build_scratch {
     uint64_t last[STK_NARROW(STK_AC_BITS - 1)];
     uint64_t pair[STK_NARROW(STK_AC_BITS - 1)];
     uint64_t wide[STK_AC_ENTRIES + 8];
-    uint8_t skip_bits[STK_NARROW_BYTES(STK_AC_BITS)];
-    uint8_t skip_advance[STK_NARROW_BYTES(STK_AC_BITS)];
-    int skip_most[STK_AC_BITS + 1]; /* greatest advance; of ... bits */
-    uint8_t wide_bits[STK_AC_ENTRIES + 64];
-    uint8_t wide_advance[STK_AC_ENTRIES + 64];
+    uint8_t skip_bits[STK_NARROW_BYTES(STK_SKIP_BITS)];
+    uint8_t skip_advance[STK_NARROW_BYTES(STK_SKIP_BITS)];
+    int skip_most[STK_SKIP_BITS]; /* greatest advance; of ... bits */
+    uint8_t wide_bits[STK_SKIP_ENTRIES + 64];
+    uint8_t wide_advance[STK_SKIP_ENTRIES + 64];
 };
 
 /* One CPU level's code. */

@@ -28,7 +28,7 @@ void stk_codes_from(struct stk_codes *codes, const struct stk_huffman *table)
         codes->first[l] = index - (int32_t)code;
         index += table->count[l];
         code += table->count[l];
-        codes->limit[l] = code << (16 - l);
+        codes->limit[l - 1] = (uint16_t)(code << (16 - l));
     }
     memcpy(codes->symbol, table->symbol, sizeof codes->symbol);
 }

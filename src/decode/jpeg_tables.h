@@ -12,11 +12,11 @@ int stk_huffman_check(const struct stk_huffman *table, bool dc);
 /* The usual table (ITU-T T.81, annex K.3) in slot 0 or 1; 1: no such slot. */
 int stk_huffman_usual(struct stk_huffman *table, int ac, int slot);
 
-/* limit[l]: the first 16 bits, as a number, that are too great for codes of
- * up to l bits.  first[l]: index of a symbol less its l-bit code. */
+/* limit[l - 1]: the first 16 bits, as a number, that are too great for codes
+ * of up to l bits.  first[l]: index of a symbol less its l-bit code. */
 struct stk_codes {
-    uint32_t limit[17];
-    int32_t first[17];
+    uint16_t limit[16];
+    int32_t first[18];
     uint8_t symbol[256];
 };
 void stk_codes_from(struct stk_codes *codes, const struct stk_huffman *table);
@@ -26,16 +26,17 @@ void stk_codes_from(struct stk_codes *codes, const struct stk_huffman *table);
 static inline int stk_codes_symbol(const struct stk_codes *codes, uint64_t acc,
                                    unsigned *n_bits)
 {
-    uint32_t top = (uint32_t)(acc >> 48);
+    uint16_t top = (uint16_t)(acc >> 48);
     unsigned n = 1;
-    while (n <= 16 && top >= codes->limit[n])
-        n++;
+    /* Counted, not searched: no branch to mispredict, and vectors do it. */
+    for (int l = 0; l < 16; l++)
+        n += top >= codes->limit[l];
     *n_bits = n;
     if (n > 16)
         return -1;
     /* In range for any table that stk_huffman_check() let pass; the mask
      * keeps it in range for all. */
-    return codes->symbol[((int32_t)(top >> (16 - n)) + codes->first[n]) & 255];
+    return codes->symbol[((top >> (16 - n)) + codes->first[n]) & 255];
 }
 
 #endif
