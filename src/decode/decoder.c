@@ -14,10 +14,10 @@ enum { KEEP_BYTES = 16 << 20 };
 
 static const struct stk_codec *const codecs[] = {
     &stk_codec_jpeg,
-#ifdef STK_HAVE_PNG_LATER
+#ifdef STK_HAVE_PNG
     &stk_codec_png,
 #endif
-#ifdef STK_HAVE_WEBP_LATER
+#ifdef STK_HAVE_WEBP
     &stk_codec_webp,
 #endif
 };
