@@ -364,6 +364,7 @@ typedef struct stoker_cursor {
 } stoker_cursor;
 
 /* A fixed little-endian record with magic, version, length and checksum.
+ * unpack wants cursor->size set, and fills the rest.
  * Any thread.  unpack returns -EBADMSG with the reason for hostile bytes. */
 STOKER_API void stoker_cursor_pack(const stoker_cursor *cursor,
                                    uint8_t out[STOKER_STATE_BYTES]);
