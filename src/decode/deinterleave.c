@@ -18,6 +18,12 @@ const struct stk_deinterleave stk_deinterleave_scalar = {rgb_scalar};
 
 const struct stk_deinterleave *stk_deinterleave_for(int cpu)
 {
+#if defined(__x86_64__)
+    if (cpu == STOKER_CPU_AVX512)
+        return &stk_deinterleave_avx512;
+    if (cpu == STOKER_CPU_AVX2)
+        return &stk_deinterleave_avx2;
+#endif
     (void)cpu;
     return &stk_deinterleave_scalar;
 }

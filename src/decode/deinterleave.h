@@ -5,8 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Kernels may write up to 63 bytes behind n in every plane and read nothing
- * behind 3 * n. */
+/* Kernels read exactly 3 * n bytes and write exactly n to each plane. */
 struct stk_deinterleave {
     void (*rgb)(const uint8_t *rgb, size_t n, uint8_t *red, uint8_t *green,
                 uint8_t *blue);
