@@ -1,5 +1,5 @@
 /* Writes JPEGs by libjpeg, of noise over slopes so that neighbours differ. */
-#include "unit/jpeg_files.h"
+#include "jpeg_files.h"
 
 #include <stdlib.h>
 
