@@ -140,6 +140,23 @@ START_TEST(test_each_impossible_field_has_its_own_reason)
 }
 END_TEST
 
+START_TEST(test_a_decoder_without_an_end_is_refused)
+{
+    stoker_cursor in = sample(), out = {.size = sizeof out};
+    uint8_t bytes[STOKER_STATE_BYTES];
+    stoker_error err;
+    memset(in.decoder, 'd', sizeof in.decoder); /* packed cut, with its end */
+    stoker_cursor_pack(&in, bytes);
+    ck_assert_int_eq(stoker_cursor_unpack(&out, bytes, sizeof bytes, &err), 0);
+    ck_assert_uint_eq(strlen(out.decoder), sizeof out.decoder - 1);
+    memset(bytes + 88, 'd', 40);
+    seal(bytes);
+    ck_assert_int_eq(stoker_cursor_unpack(&out, bytes, sizeof bytes, &err),
+                     -EBADMSG);
+    ck_assert_ptr_nonnull(strstr(err.text, "decoder"));
+}
+END_TEST
+
 START_TEST(test_an_older_callers_shorter_cursor_is_respected)
 {
     stoker_cursor in = sample(), out;
@@ -261,6 +278,7 @@ int main(void)
     tcase_add_test(tc, test_every_flipped_bit_is_refused);
     tcase_add_test(tc, test_any_other_length_is_refused);
     tcase_add_test(tc, test_each_impossible_field_has_its_own_reason);
+    tcase_add_test(tc, test_a_decoder_without_an_end_is_refused);
     tcase_add_test(tc, test_an_older_callers_shorter_cursor_is_respected);
     tcase_add_test(tc, test_each_mismatch_is_its_own_sentence);
     tcase_add_test(tc, test_all_mismatches_at_once_are_all_said);

@@ -215,6 +215,26 @@ START_TEST(test_fingerprints_see_names_labels_ranges_and_order)
 }
 END_TEST
 
+/* Worked out by tests/python/reference_siphash.py from docs/formats.md. */
+START_TEST(test_a_fingerprint_is_that_of_the_format)
+{
+    static const uint8_t known[16] = {0xf3, 0xf0, 0x76, 0x95, 0x88, 0x6b,
+                                      0xaa, 0x2b, 0x35, 0xbe, 0xba, 0xa3,
+                                      0x6b, 0x93, 0x81, 0x25};
+    stoker_item items[3] = {
+        {.name = "n", .path = "/any", .offset = 3, .length = 4, .label = 7},
+        {.path = "x.jpg", .offset = 512, .length = 99, .label = -5},
+        {.source = STOKER_SOURCE_MEMORY,
+         .data = known,
+         .length = 5,
+         .label = 1},
+    };
+    uint8_t got[16];
+    fingerprint(items, 3, got);
+    ck_assert_mem_eq(got, known, 16);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("items");
@@ -226,6 +246,7 @@ int main(void)
         tc, test_entries_of_a_newer_header_are_taken_if_their_tail_is_zero);
     tcase_add_test(tc, test_a_shards_path_is_kept_once);
     tcase_add_test(tc, test_fingerprints_see_names_labels_ranges_and_order);
+    tcase_add_test(tc, test_a_fingerprint_is_that_of_the_format);
     suite_add_tcase(s, tc);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);
