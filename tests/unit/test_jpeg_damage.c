@@ -42,13 +42,50 @@ START_TEST(test_flipped_bits_are_not_mine_or_right)
 }
 END_TEST
 
-/* Overwrites the values of all quantisation tables, which lie behind FF DB
- * and a length of 67. */
-static void set_quant(struct jpeg_file *file, int value)
+/* Overwrites the values of quantisation tables, which lie behind FF DB and a
+ * length of 67: of all, or of the second alone (chroma). */
+static void set_quant(struct jpeg_file *file, int value, bool second_alone)
 {
+    int n = 0;
     for (size_t i = 0; i + 69 <= file->n; i++)
-        if (file->data[i] == 0xff && file->data[i + 1] == 0xdb)
+        if (file->data[i] == 0xff && file->data[i + 1] == 0xdb &&
+            (n++ || !second_alone))
             memset(file->data + i + 5, value, 64);
+}
+
+/* The greatest product of a coefficient and its quantiser. */
+static int greatest_product(const struct stk_jpeg *jpeg,
+                            const struct jpeg_file *file)
+{
+    struct jpeg_truth truth;
+    int most = 0;
+
+    jpeg_truth_of(&truth, jpeg, file->data, file->n);
+    for (size_t i = 0; i < truth.n_blocks * 64; i++) {
+        size_t block = i / 64 % (size_t)jpeg->n_blocks;
+        int c = jpeg->block_component[block];
+        int product = abs(truth.blocks[i]) * jpeg->component[c].quant[i % 64];
+        if (product > most)
+            most = product;
+    }
+    jpeg_truth_free(&truth);
+    return most;
+}
+
+static void check_products(struct jpeg_file file, int *n_fit)
+{
+    struct stk_jpeg jpeg;
+    struct stk_span bytes = {file.data, file.n};
+
+    ck_assert_int_eq(stk_jpeg_parse(&jpeg, bytes), 0);
+    bool fits = greatest_product(&jpeg, &file) <= 32767;
+    ck_assert_int_eq(check_file(file.data, file.n, true), !fits);
+    *n_fit += fits;
+    /* What is skipped needs no product. */
+    uint32_t n = (uint32_t)(jpeg.mcus_x * jpeg.mcus_y);
+    ck_assert_int_eq(stk_entropy_begin(entropy, &jpeg, bytes, true), 0);
+    ck_assert_int_eq(stk_entropy_skip(entropy, n), 0);
+    free(file.data);
 }
 
 START_TEST(test_products_that_leave_16_bits_are_not_mine)
@@ -59,30 +96,31 @@ START_TEST(test_products_that_leave_16_bits_are_not_mine)
                              .quality = 100,
                              .seed = 5,
                              .noise = 255};
-    int n_fit = 0;
+    for (int second_alone = 0; second_alone < 2; second_alone++) {
+        int n_fit = 0;
+        for (int quant = 1; quant < 256; quant++) {
+            struct jpeg_file file = jpeg_make(&wish);
+            set_quant(&file, quant, second_alone);
+            check_products(file, &n_fit);
+        }
+        ck_assert_int_gt(n_fit, 10);
+        ck_assert_int_lt(n_fit, 250);
+    }
+}
+END_TEST
+
+START_TEST(test_dc_values_that_leave_16_bits_are_not_mine)
+{
+    /* One black pixel: DC is -1024, all else zero. */
+    struct jpeg_wish wish = {
+        .width = 1, .height = 1, .n_components = 1, .quality = 100};
     for (int quant = 1; quant < 256; quant++) {
         struct jpeg_file file = jpeg_make(&wish);
-        struct jpeg_truth truth;
-        struct stk_jpeg jpeg;
-        struct stk_span bytes = {file.data, file.n};
-        int most = 0;
-        set_quant(&file, quant);
-        ck_assert_int_eq(stk_jpeg_parse(&jpeg, bytes), 0);
-        jpeg_truth_of(&truth, &jpeg, file.data, file.n);
-        for (size_t i = 0; i < truth.n_blocks * 64; i++)
-            if (abs(truth.blocks[i]) > most)
-                most = abs(truth.blocks[i]);
+        set_quant(&file, quant, false);
         ck_assert_int_eq(check_file(file.data, file.n, true),
-                         most * quant > 32767);
-        n_fit += most * quant <= 32767;
-        /* What is skipped needs no product. */
-        ck_assert_int_eq(stk_entropy_begin(entropy, &jpeg, bytes, true), 0);
-        ck_assert_int_eq(stk_entropy_skip(entropy, 64), 0);
-        jpeg_truth_free(&truth);
+                         1024 * quant > 32767);
         free(file.data);
     }
-    ck_assert_int_gt(n_fit, 10);
-    ck_assert_int_lt(n_fit, 250);
 }
 END_TEST
 
@@ -124,6 +162,7 @@ static Suite *make_suite(void)
     tcase_add_test(tc, test_every_truncation_is_not_mine_or_right);
     tcase_add_test(tc, test_flipped_bits_are_not_mine_or_right);
     tcase_add_test(tc, test_products_that_leave_16_bits_are_not_mine);
+    tcase_add_test(tc, test_dc_values_that_leave_16_bits_are_not_mine);
     tcase_add_test(tc, test_restart_markers_out_of_turn_are_not_mine);
     suite_add_tcase(s, tc);
     return s;
