@@ -1,6 +1,6 @@
 /* The hot loops of entropy decoding.  A template: jpeg_loops_plain.c and its
- * siblings for CPU levels each include it once, and what a level can do
- * better follows from the macros of its instruction set.
+ * siblings for CPU levels each include it once (those behind immintrin.h), and
+ * what a level can do better follows from the macros of its instruction set.
  *
  * What makes it fast.  Time goes by the chain from one look-up to the next,
  * shift, load, shift; so the number of bits is a load of its own, from a
@@ -24,10 +24,6 @@
 #define STK_JPEG_LOOPS_H
 
 #include "decode/jpeg_build.h"
-
-#if defined(__BMI__) || defined(__AVX2__)
-#include <immintrin.h>
-#endif
 
 #define INLINE      static inline __attribute__((always_inline))
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
