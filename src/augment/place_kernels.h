@@ -1,0 +1,71 @@
+/* The inner loops of placing, one set for each cpu level.  All sets give the
+ * bytes of the scalar one, which is the definition.  Sources may be read 128
+ * bytes before and behind a row; targets are written exactly. */
+#ifndef STK_PLACE_KERNELS_H
+#define STK_PLACE_KERNELS_H
+
+#include "augment/axis.h"
+#include "augment/program.h"
+
+/* How finished bytes become elements; made once from a program. */
+struct stk_emit {
+    int32_t dtype;
+    bool interleaved; /* NHWC */
+    /* Every table value equals ((v * (1/255)) - mean) / std rounded step by
+     * step, so that kernels may compute instead of looking up. */
+    bool computable;
+    float mean[3], std[3];
+    size_t plane_bytes; /* from channel to channel of NCHW */
+    uint32_t table[3][256];
+    /* The same in halves of 16 bits, for tables held in registers. */
+    uint16_t low[3][256] __attribute__((aligned(64)));
+    uint16_t high[3][256] __attribute__((aligned(64)));
+};
+
+/* The taps of one output row in the vertical pass; weights sum up to 2^22 and
+ * each is at most STK_TAP_LIMIT (a larger one comes in two halves).  The lists
+ * have room for three more, which kernels may fill. */
+enum { STK_TAP_LIMIT = 32767 * 128 + 32767 };
+struct stk_taps {
+    int32_t n;
+    bool cubic; /* sums may leave 0 ... 255 */
+    int32_t *weight;
+    uint32_t *packed; /* [3 * (n + 4)], for the kernel's own use */
+};
+
+/* A row between the passes: dword p << 16 | p << 7 for each pixel p, so that
+ * one multiply-add of words is one tap.  Planes lie axis->padded apart. */
+struct stk_place_kernels {
+    /* Weights of an axis; then the form that _across wants. */
+    void (*weights)(struct stk_axis *axis);
+    void (*pack)(struct stk_axis *axis);
+    /* Horizontal pass over rows of planes: to dword rows, or to bytes. */
+    void (*across)(const struct stk_axis *axis, const uint8_t *const from[3],
+                   size_t stride, int32_t n_rows, uint32_t *const *to);
+    void (*across_bytes)(const struct stk_axis *axis,
+                         const uint8_t *const from[3], size_t stride,
+                         int32_t n_rows, uint8_t *const to[3],
+                         ptrdiff_t to_stride);
+    /* Vertical pass to one row of n bytes a plane, from dword rows (planes
+     * plane dwords apart), or from rows of one plane's bytes. */
+    void (*down)(const struct stk_taps *taps, const uint32_t **rows,
+                 size_t plane, size_t n, uint8_t *const to[3]);
+    void (*down_bytes)(const struct stk_taps *taps, const uint8_t **rows,
+                       size_t n, uint8_t *to);
+    void (*mirror)(const uint8_t *from, size_t n, uint8_t *to);
+    /* One row of elements; to is channel 0's first. */
+    void (*emit)(const struct stk_emit *emit, const uint8_t *const from[3],
+                 size_t n, uint8_t *to);
+};
+
+extern const struct stk_place_kernels stk_place_plain;
+#if defined(__x86_64__)
+extern const struct stk_place_kernels stk_place_avx2, stk_place_avx512;
+#endif
+
+/* cpu: a resolved stoker_cpu. */
+const struct stk_place_kernels *stk_place_kernels_of(int cpu);
+
+void stk_emit_init(struct stk_emit *emit, const struct stk_program *program);
+
+#endif

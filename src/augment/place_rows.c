@@ -1,0 +1,291 @@
+/* The way of rows: strip -> passes -> finished row, each written once.  A row
+ * of u8 planes is made at its final address by the last pass; other dtypes and
+ * layouts go through a staged row of bytes that stays in the first cache. */
+#include <assert.h>
+#include <string.h>
+
+#include "augment/place_state.h"
+#include "base/clock.h"
+
+enum { PREFETCH_ROWS = 4 };
+
+/* true where the last pass may write elements itself. */
+static bool is_direct(const struct stk_placer *p)
+{
+    return p->emit.dtype == STOKER_U8 && !p->emit.interleaved;
+}
+
+/* Where the last pass puts output rows j, j + 1, ...: to and the step. */
+static ptrdiff_t aim(const struct stk_placer *p, int32_t j, uint8_t *to[3])
+{
+    for (size_t c = 0; c < 3; c++)
+        to[c] = is_direct(p) ? stk_placer_row(p, j) + c * p->emit.plane_bytes
+                             : p->stage.first[c];
+    if (!is_direct(p))
+        return (ptrdiff_t)p->stage.stride;
+    ptrdiff_t width = p->program->out_width;
+    return p->flip_vertical ? -width : width;
+}
+
+/* Turns n staged rows into elements of rows j, j + 1, ... */
+static void emit_rows(struct stk_placer *p, int32_t j, int32_t n)
+{
+    if (is_direct(p))
+        return;
+    for (int32_t i = 0; i < n; i++) {
+        size_t at = (size_t)i * p->stage.stride;
+        const uint8_t *from[3] = {p->stage.first[0] + at,
+                                  p->stage.first[1] + at,
+                                  p->stage.first[2] + at};
+        p->kernels->emit(&p->emit, from, (size_t)p->x.n,
+                         stk_placer_row(p, j + i));
+    }
+}
+
+/* Output rows come from DRAM: asks for the line of one some rows ahead. */
+static void prefetch_row(const struct stk_placer *p, int32_t j)
+{
+    if (p->emit.dtype == STOKER_F32 || j + PREFETCH_ROWS >= p->y.n)
+        return;
+    const uint8_t *row = stk_placer_row(p, j + PREFETCH_ROWS);
+    size_t bytes = (size_t)p->x.n * p->element_bytes;
+    size_t planes = p->emit.interleaved ? 1 : 3;
+    if (p->emit.interleaved)
+        bytes *= 3;
+    for (size_t c = 0; c < planes; c++)
+        for (size_t x = 0; x < bytes; x += 64)
+            __builtin_prefetch(row + c * p->emit.plane_bytes + x, 1, 3);
+}
+
+/* Rows of the strip that are output rows themselves: skips those before the
+ * view's first, and returns how many there are from *first on. */
+static int32_t copied_rows(const struct stk_placer *p, int32_t n,
+                           int32_t *first)
+{
+    int32_t start = p->y.grid_first - p->y.skipped;
+    int32_t low = p->rows_in > start ? p->rows_in : start;
+    int32_t high = p->rows_in + n;
+    if (high > start + p->y.n)
+        high = start + p->y.n;
+    *first = low - p->rows_in;
+    return high > low ? high - low : 0;
+}
+
+static void copy(struct stk_placer *p, const struct stk_strip *strip)
+{
+    int32_t first, n = copied_rows(p, strip->n_rows, &first);
+    int32_t last =
+        p->x.mirrored ? p->x.grid_first - (p->x.n - 1) : p->x.grid_first;
+    size_t left = (size_t)(last - p->x.skipped), width = (size_t)p->x.n;
+    for (int32_t i = 0; i < n; i++) {
+        const uint8_t *from[3];
+        uint8_t *to[3];
+        aim(p, p->rows_out, to);
+        for (size_t c = 0; c < 3; c++) {
+            from[c] =
+                strip->plane[c] + (size_t)(first + i) * strip->stride + left;
+            if (p->x.mirrored)
+                p->kernels->mirror(from[c], width, to[c]);
+            else if (is_direct(p))
+                memcpy(to[c], from[c], width);
+        }
+        if (p->x.mirrored)
+            emit_rows(p, p->rows_out, 1);
+        else if (!is_direct(p))
+            p->kernels->emit(&p->emit, from, width,
+                             stk_placer_row(p, p->rows_out));
+        p->rows_out++;
+    }
+}
+
+static void across(struct stk_placer *p, const struct stk_strip *strip)
+{
+    int32_t first, n = copied_rows(p, strip->n_rows, &first);
+    if (n == 0)
+        return;
+    const uint8_t *from[3];
+    uint8_t *to[3];
+    ptrdiff_t step = aim(p, p->rows_out, to);
+    for (size_t c = 0; c < 3; c++)
+        from[c] = strip->plane[c] + (size_t)first * strip->stride;
+    int64_t start = stk_now_ns();
+    p->kernels->across_bytes(&p->x, from, strip->stride, n, to, step);
+    int64_t passed = stk_now_ns();
+    p->times.resample_ns += passed - start;
+    p->times.emit_ns -= passed - start;
+    emit_rows(p, p->rows_out, n);
+    p->rows_out += n;
+}
+
+/* true when all taps of the next output row have come in. */
+static bool is_ready(const struct stk_placer *p)
+{
+    int32_t j = p->rows_out;
+    return j < p->y.n && p->y.first[j] + p->y.count[j] <= p->rows_in;
+}
+
+/* Appends one tap; those too large for the kernels' halves come as two. */
+static void add_tap(struct stk_placer *p, const void *row, int32_t weight)
+{
+    if (weight > STK_TAP_LIMIT) {
+        p->tap_rows[p->taps.n] = row;
+        p->taps.weight[p->taps.n++] = weight / 2;
+        weight -= weight / 2;
+    }
+    p->tap_rows[p->taps.n] = row;
+    p->taps.weight[p->taps.n++] = weight;
+}
+
+/* Lists the taps of output row j; plane is used by rings of bytes only. */
+static void list_taps(struct stk_placer *p, int32_t j, size_t plane)
+{
+    const int32_t *weight = p->y.weight + j;
+    bool dwords = p->route == STK_ROUTE_ACROSS_DOWN;
+    p->taps.n = 0;
+    size_t slot = (size_t)p->y.first[j] % p->n_ring;
+    for (int32_t t = 0; t < p->y.count[j]; t++, weight += p->y.padded) {
+        const void *row =
+            dwords ? (const void *)(p->ring + slot * 3 * p->ring_plane)
+                   : (const void *)p->at[plane][slot];
+        if (*weight != 0)
+            add_tap(p, row, *weight);
+        if (++slot == p->n_ring)
+            slot = 0;
+    }
+}
+
+static void across_down(struct stk_placer *p, const struct stk_strip *strip)
+{
+    uint32_t *to[STK_STRIP_ROWS];
+    int64_t start = stk_now_ns();
+    for (int32_t i = 0; i < strip->n_rows; i++)
+        to[i] =
+            p->ring + (size_t)(p->rows_in + i) % p->n_ring * 3 * p->ring_plane;
+    p->kernels->across(&p->x, strip->plane, strip->stride, strip->n_rows, to);
+    p->rows_in += strip->n_rows;
+    int64_t passed = stk_now_ns();
+    p->times.resample_ns += passed - start;
+    p->times.emit_ns -= passed - start;
+    for (; is_ready(p); p->rows_out++) {
+        uint8_t *out[3];
+        aim(p, p->rows_out, out);
+        list_taps(p, p->rows_out, 0);
+        prefetch_row(p, p->rows_out);
+        p->kernels->down(&p->taps, (const uint32_t **)p->tap_rows,
+                         p->ring_plane, (size_t)p->x.n, out);
+        emit_rows(p, p->rows_out, 1);
+    }
+}
+
+/* Vertical pass from bytes: row j of the window's own columns. */
+static void down_row(struct stk_placer *p, int32_t j, size_t left, size_t n,
+                     uint8_t *const to[3])
+{
+    for (size_t c = 0; c < 3; c++) {
+        list_taps(p, j, c);
+        for (int32_t t = 0; t < p->taps.n; t++)
+            p->tap_rows[t] = (const uint8_t *)p->tap_rows[t] + left;
+        p->kernels->down_bytes(&p->taps, (const uint8_t **)p->tap_rows, n,
+                               to[c]);
+    }
+}
+
+static void down(struct stk_placer *p)
+{
+    int32_t last =
+        p->x.mirrored ? p->x.grid_first - (p->x.n - 1) : p->x.grid_first;
+    size_t left = (size_t)(last - p->x.skipped), width = (size_t)p->x.n;
+    for (; is_ready(p); p->rows_out++) {
+        uint8_t *out[3];
+        aim(p, p->rows_out, out);
+        if (p->x.mirrored) {
+            uint8_t *spare[3];
+            for (size_t c = 0; c < 3; c++)
+                spare[c] = p->stage.first[c] + p->stage.stride;
+            down_row(p, p->rows_out, left, width, spare);
+            for (size_t c = 0; c < 3; c++)
+                p->kernels->mirror(spare[c], width, out[c]);
+        } else
+            down_row(p, p->rows_out, left, width, out);
+        emit_rows(p, p->rows_out, 1);
+    }
+}
+
+static void down_across(struct stk_placer *p)
+{
+    while (is_ready(p)) {
+        int64_t start = stk_now_ns();
+        int32_t j = p->rows_out, n = 0;
+        while (n < STK_STAGE_ROWS && is_ready(p)) {
+            uint8_t *to[3];
+            for (size_t c = 0; c < 3; c++)
+                to[c] = p->between.first[c] + (size_t)n * p->between.stride;
+            down_row(p, p->rows_out++, 0, (size_t)p->x.in, to);
+            n++;
+        }
+        int64_t passed = stk_now_ns();
+        p->times.resample_ns += passed - start;
+        p->times.emit_ns -= passed - start;
+        uint8_t *out[3];
+        ptrdiff_t step = aim(p, j, out);
+        const uint8_t *from[3] = {p->between.first[0], p->between.first[1],
+                                  p->between.first[2]};
+        p->kernels->across_bytes(&p->x, from, p->between.stride, n, out, step);
+        emit_rows(p, j, n);
+    }
+}
+
+/* A strip's rows are read where they lie; what the next output rows still
+ * need when the strip goes is copied into the ring. */
+static void down_from_bytes(struct stk_placer *p, const struct stk_strip *strip)
+{
+    int32_t begin = p->rows_in;
+    for (int32_t i = 0; i < strip->n_rows; i++)
+        for (size_t c = 0; c < 3; c++)
+            p->at[c][(size_t)(begin + i) % p->n_ring] =
+                strip->plane[c] + (size_t)i * strip->stride;
+    p->rows_in += strip->n_rows;
+    if (p->route == STK_ROUTE_DOWN)
+        down(p);
+    else
+        down_across(p);
+    if (stk_placer_done(p))
+        return;
+    int32_t keep = p->y.first[p->rows_out];
+    for (int32_t r = keep > begin ? keep : begin; r < p->rows_in; r++)
+        for (size_t c = 0; c < 3; c++) {
+            size_t slot = (size_t)r % p->n_ring;
+            uint8_t *to = p->held.first[c] + slot * p->held.stride;
+            memcpy(to, p->at[c][slot], (size_t)p->x.in);
+            p->at[c][slot] = to;
+        }
+}
+
+void stk_placer_rows(struct stk_placer *p, const struct stk_strip *strip)
+{
+    assert(strip->n_rows >= 1 && strip->n_rows <= STK_STRIP_ROWS);
+    if (stk_placer_done(p))
+        return;
+    int64_t start = stk_now_ns();
+    switch (p->route) {
+    case STK_ROUTE_NOTHING:
+        break;
+    case STK_ROUTE_COPY:
+        copy(p, strip);
+        p->rows_in += strip->n_rows;
+        break;
+    case STK_ROUTE_ACROSS:
+        across(p, strip);
+        p->rows_in += strip->n_rows;
+        break;
+    case STK_ROUTE_ACROSS_DOWN:
+        across_down(p, strip);
+        break;
+    case STK_ROUTE_DOWN:
+    case STK_ROUTE_DOWN_ACROSS:
+        down_from_bytes(p, strip);
+        break;
+    }
+    /* The first pass has taken its share out of emit_ns already. */
+    p->times.emit_ns += stk_now_ns() - start;
+}
