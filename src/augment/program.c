@@ -191,8 +191,10 @@ static int take_cut(struct compiler *c)
     if (rc == 0 &&
         (is_at(c, STOKER_CENTER_CROP) || is_at(c, STOKER_RANDOM_CROP)))
         return take_crop(c);
+    bool is_resampled_again =
+        is_at(c, STOKER_RESIZE) || is_at(c, STOKER_RANDOM_RESIZED_CROP);
     if (rc == 0 && c->program->cut == STK_CUT_RESIZE &&
-        c->program->out_width == 0) {
+        c->program->out_width == 0 && !is_resampled_again) {
         c->at = (size_t)c->program->resize_index;
         return refuse(c, "the output size is unknown: give (height, width), "
                          "or a CenterCrop or RandomCrop behind it");
