@@ -225,8 +225,11 @@ static int probe(struct stk_decoder *decoder, stoker_error *err)
     struct stk_span data = {decoder->bytes.data + head->scan_at,
                             decoder->bytes.n - head->scan_at};
     image->regular = is_regular(head, data);
-    if (image->regular && limits->damaged != STOKER_DAMAGED_STRICT)
-        return begin_turbo(decoder, err);
+    if (image->regular && limits->damaged != STOKER_DAMAGED_STRICT) {
+        rc = begin_turbo(decoder, err);
+        if (rc == 0 || limits->damaged != STOKER_DAMAGED_LENIENT)
+            return rc;
+    }
     if (stk_jpeg_count_scans(data, limits->max_scans) > limits->max_scans)
         return stk_fail(err, -EFBIG, "%s: more than %d scans", decoder->name,
                         limits->max_scans);

@@ -25,6 +25,7 @@ struct rows {
     uint8_t *row, *above, *rgb;
     size_t n_filled; /* bytes of the next row, its filter byte included */
     bool done;
+    bool is_broken; /* the pixels' own data, which lenient forgives */
 };
 
 static bool accepts(struct stk_span bytes)
@@ -122,10 +123,12 @@ static int read_rows(struct rows *rows, stoker_error *err)
         if (rc < 0)
             return stk_fail(err, rc, "%s: %s", decoder->name, rows->png->why);
         if (rc == 0)
-            return stk_fail(err, -ENODATA,
-                            "%s: truncated: its image data end early",
-                            decoder->name);
-        rc = take_piece(rows, piece, err);
+            rc = stk_fail(err, -ENODATA,
+                          "%s: truncated: its image data end early",
+                          decoder->name);
+        else
+            rc = take_piece(rows, piece, err);
+        rows->is_broken = rc < 0;
         if (rc == 0)
             rc = stk_decoder_check_time(decoder, err);
         if (rc < 0)
@@ -176,7 +179,7 @@ static int decode(struct stk_decoder *decoder, struct stk_png *png,
     memset(rows.above, 0, bytes);
     clear(decoder, png);
     rc = read_rows(&rows, err);
-    if (rc < 0 && png->lenient && (rc == -EBADMSG || rc == -ENODATA)) {
+    if (rc < 0 && png->lenient && rows.is_broken) {
         decoder->image.n_warnings++;
         stk_error_clear(err);
         rc = 0;
@@ -184,7 +187,7 @@ static int decode(struct stk_decoder *decoder, struct stk_png *png,
     if (rc < 0)
         return rc;
     rc = stk_png_finish(png);
-    if (rc < 0 && !png->lenient)
+    if (rc < 0)
         return stk_fail(err, rc, "%s: %s", decoder->name, png->why);
     return 0;
 }

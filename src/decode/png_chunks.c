@@ -51,9 +51,14 @@ static void skip(struct stk_png *png, size_t n)
 static int read_head(struct stk_png *png, struct chunk *chunk)
 {
     const uint8_t *p = png->bytes.data + png->at;
-    if (bytes_left(png) < 8)
+    if (bytes_left(png) < (png->lenient ? 4 : 8))
         return 1;
     chunk->length = be32(p);
+    chunk->id = 0;
+    if (bytes_left(png) < 8) { /* a chunk of an unknown kind, to Pillow */
+        skip(png, 8);
+        return 0;
+    }
     chunk->id = be32(p + 4);
     png->at += 8;
     if (png->lenient)
@@ -174,6 +179,12 @@ static int check_length(struct stk_png *png, const struct chunk *chunk)
     return 0;
 }
 
+/* Lenient: names that are no text end the chunks, where others are skipped. */
+static bool is_text(uint32_t id)
+{
+    return (id & 0x80808080u) == 0;
+}
+
 /* Any chunk but image data; its body has been read. */
 static int read_other(struct stk_png *png, const struct chunk *chunk)
 {
@@ -258,7 +269,7 @@ int stk_png_open(struct stk_png *png)
         if (read_head(png, &chunk))
             return refuse(png, bytes_left(png) ? -EBADMSG : -ENODATA,
                           "broken or truncated before its image data");
-        if (chunk.id == ID('I', 'E', 'N', 'D'))
+        if (chunk.id == ID('I', 'E', 'N', 'D') || !is_text(chunk.id))
             return refuse(png, -EBADMSG, "no image data");
         if (chunk.id == ID('I', 'D', 'A', 'T')) {
             begin_data(png, chunk.length);
@@ -285,9 +296,12 @@ int stk_png_piece(struct stk_png *png, struct stk_span *piece)
         struct chunk chunk;
         skip(png, 4);
         size_t before = png->at;
-        if (read_head(png, &chunk))
+        if (read_head(png, &chunk)) {
+            if (png->lenient)
+                return 0;
             return refuse(png, bytes_left(png) ? -EBADMSG : -ENODATA,
                           "broken or truncated inside its image data");
+        }
         if (chunk.id == ID('f', 'd', 'A', 'T')) {
             int rc = read_frame_data(png, &chunk);
             if (rc < 0)
@@ -320,7 +334,8 @@ int stk_png_finish(struct stk_png *png)
         if (!png->is_queued)
             skip(png, 4);
         png->is_queued = false;
-        if (read_head(png, &chunk) || chunk.id == ID('I', 'E', 'N', 'D') ||
+        if (read_head(png, &chunk) || !is_text(chunk.id) ||
+            chunk.id == ID('I', 'E', 'N', 'D') ||
             (chunk.id == ID('f', 'c', 'T', 'L') && png->is_animated))
             return 0;
         size_t n = chunk.length;
@@ -329,10 +344,13 @@ int stk_png_finish(struct stk_png *png)
             rc = read_frame_data(png, &chunk);
             n -= 4;
         }
+        bool is_data = chunk.id == ID('f', 'd', 'A', 'T') ||
+                       chunk.id == ID('I', 'D', 'A', 'T');
+        if (rc == 0 && is_data && png->lenient && bytes_left(png) < n)
+            return 0;
         if (rc == 0)
             rc = read_body(png, &chunk, n);
-        if (rc == 0 && chunk.id != ID('f', 'd', 'A', 'T') &&
-            chunk.id != ID('I', 'D', 'A', 'T'))
+        if (rc == 0 && !is_data)
             rc = read_other(png, &chunk);
         if (rc < 0)
             return rc;
