@@ -100,12 +100,11 @@ static void read_palette(struct stk_png *png, struct stk_span body)
     if (!png->kind || png->kind->colour != 3)
         return;
     png->n_palette_bytes = body.n;
-    /* Colours that PLTE does not give are greys in Pillow. */
+    /* Colours that PLTE does not give are black in Pillow. */
     for (int i = 0; i < 256; i++)
         for (size_t c = 0; c < 3; c++)
-            png->palette[i][c] = (size_t)i * 3 + 3 <= body.n
-                                     ? body.data[(size_t)i * 3 + c]
-                                     : (uint8_t)i;
+            png->palette[i][c] =
+                (size_t)i * 3 + 3 <= body.n ? body.data[(size_t)i * 3 + c] : 0;
 }
 
 static int read_frame_control(struct stk_png *png, struct stk_span body)
@@ -261,8 +260,6 @@ static void begin_data(struct stk_png *png, uint32_t n)
 
 int stk_png_open(struct stk_png *png)
 {
-    for (int i = 0; i < 256; i++)
-        memset(png->palette[i], i, 3);
     png->at = 8;
     for (;;) {
         struct chunk chunk;

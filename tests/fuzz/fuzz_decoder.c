@@ -1,0 +1,12 @@
+/* Any bytes through the whole decoder: probe and a window, all codecs. */
+#include "decode_any.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+    if (n < 5)
+        return 0;
+    fuzz_decode(data, (struct stk_span){data + 5, n - 5});
+    return 0;
+}
