@@ -15,11 +15,11 @@
  * 12 of a refill's 56: enough for the next index.
  *
  * Stores.  k is 1 ... 63 before a look-up.  Earlier values go to k and k + 1.
- * The last value goes to (k + advance - 1) & 127 - 1 or so: an entry advances
- * by 1 ... 18, by STK_RARE (k is then 65 ... 127), or by STK_EOB after 0 ...
- * 2 (130 ... 194, masked 2 ... 66).  Hence no store is before the block's
- * first AC or behind the 126th coefficient from its beginning: those are the
- * next block's, cleared when its turn comes, or the caller's slack. */
+ * The last value goes to ((k + advance) & 127) - 1: an entry advances by 1 ...
+ * 18, by STK_RARE (k is then 65 ... 127), or by STK_EOB after 0 ... 2 (130 ...
+ * 194, masked 2 ... 66).  Hence stores reach from coefficient 1 to 126; those
+ * behind 63 are the next block's, which is cleared when its turn comes, or the
+ * caller's slack. */
 #ifndef STK_JPEG_LOOPS_H
 #define STK_JPEG_LOOPS_H
 
@@ -65,7 +65,7 @@ INLINE void put_two(int16_t *out, const uint8_t *entry)
     /* The load is of 8 bytes: 4 of this entry and 4 of what is behind, the
      * next entry or the table's n_bits. */
     __m128i two = _mm_cvtepi8_epi16(_mm_loadl_epi64((const void *)(entry + 4)));
-    _mm_storeu_si32(out, two);
+    _mm_store_ss((float *)(void *)out, _mm_castsi128_ps(two));
 #else
     out[0] = (int8_t)entry[4];
     out[1] = (int8_t)entry[5];
