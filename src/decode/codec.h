@@ -45,6 +45,7 @@ struct stk_codec {
     int (*rows)(struct stk_decoder *decoder, struct stk_strip *strip,
                 stoker_error *err);
     void (*end)(struct stk_decoder *decoder);
+    const char *(*library)(void); /* name and version of what lies behind */
 };
 
 extern const struct stk_codec stk_codec_jpeg, stk_codec_png, stk_codec_webp;

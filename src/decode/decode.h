@@ -53,4 +53,8 @@ size_t stk_decoder_scratch_bytes(const struct stk_decoder *decoder);
 /* "stoker-1 libjpeg-turbo-2.1.5": goes into cursors. */
 const char *stk_decoder_version(void);
 
+/* Name and version of the library behind the index-th codec; NULL behind the
+ * last. */
+const char *stk_decoder_library(int index);
+
 #endif

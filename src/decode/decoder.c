@@ -267,3 +267,9 @@ size_t stk_decoder_scratch_bytes(const struct stk_decoder *decoder)
     return decoder->whole.rgb.bytes + decoder->lines.bytes +
            decoder->planes.bytes + stk_jpeg_codec_bytes(decoder->jpeg);
 }
+
+const char *stk_decoder_library(int index)
+{
+    const int n = sizeof codecs / sizeof codecs[0];
+    return index >= 0 && index < n ? codecs[index]->library() : NULL;
+}

@@ -3,6 +3,7 @@
 #include "decode/jpeg.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "decode/cmyk.h"
 #include "decode/codec.h"
@@ -335,7 +336,14 @@ static int rows(struct stk_decoder *decoder, struct stk_strip *strip,
     return stk_decoder_split(decoder, first, stride, n_read, strip, err);
 }
 
-const struct stk_codec stk_codec_jpeg = {accepts, probe, begin, rows, end};
+/* The version without what stands for our own decoder. */
+static const char *library(void)
+{
+    return strchr(stk_turbo_version(), ' ') + 1;
+}
+
+const struct stk_codec stk_codec_jpeg = {accepts, probe, begin,
+                                         rows,    end,   library};
 
 const char *stk_decoder_version(void)
 {

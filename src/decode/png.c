@@ -4,6 +4,7 @@
 
 #include "decode/codec.h"
 #include "decode/exif.h"
+#include "decode/png_inflate.h"
 #include "decode/png_rows.h"
 
 /* Adam7: the passes of interlaced images. */
@@ -250,4 +251,5 @@ static void end(struct stk_decoder *decoder)
     (void)decoder;
 }
 
-const struct stk_codec stk_codec_png = {accepts, probe, begin, no_rows, end};
+const struct stk_codec stk_codec_png = {accepts, probe, begin,
+                                        no_rows, end,   stk_inflate_version};

@@ -101,5 +101,5 @@ uint32_t stk_inflate_crc(struct stk_span data)
 
 const char *stk_inflate_version(void)
 {
-    return zlibVersion();
+    return "zlib " ZLIB_VERSION;
 }

@@ -33,7 +33,7 @@ size_t stk_inflate_measure(struct stk_inflate *inflate, struct stk_span data,
 /* The checksum of PNG's chunks. */
 uint32_t stk_inflate_crc(struct stk_span data);
 
-/* "1.2.13" */
+/* "zlib 1.2.13" */
 const char *stk_inflate_version(void);
 
 #endif

@@ -150,4 +150,10 @@ static void end(struct stk_decoder *decoder)
     (void)decoder;
 }
 
-const struct stk_codec stk_codec_webp = {accepts, probe, begin, no_rows, end};
+static const char *library(void)
+{
+    return "libwebp";
+}
+
+const struct stk_codec stk_codec_webp = {accepts, probe, begin,
+                                         no_rows, end,   library};
