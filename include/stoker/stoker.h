@@ -328,7 +328,8 @@ typedef struct stoker_options {
     int32_t device;           /* [-1: batches stay in host memory] ordinal */
     int32_t n_device_buffers; /* [3] at least 2 */
     int32_t device_normalize; /* [1] send u8, normalise and cast there */
-    int32_t reserved1;
+    int32_t pin_device;       /* [-1: the current context's, else 0] whose
+                                 primary context pins host memory */
 } stoker_options;
 
 /* Sets the defaults that stand in brackets above; size is
@@ -436,8 +437,10 @@ STOKER_API int stoker_loader_open(stoker_loader **out, stoker_dataset *ds,
 /* Moves the run: to another epoch, or to a saved cursor.  Batches read ahead
  * are forgotten, leases stay valid, the arena is kept.
  * Thread: the one that calls next.
- * Returns 0; -ESTALE when fingerprint, seed, order or versions differ, with
- * the sentence that says which; -EINVAL outside the epoch. */
+ * Returns 0, with a warning in err->text (else "") where the transforms or
+ * the decoder's version differ; -ESTALE when fingerprint, seed, order or
+ * planner version differ, with the sentence that says which; -EINVAL outside
+ * the epoch; -ETIMEDOUT when a worker hangs in a read. */
 STOKER_API int stoker_loader_seek(stoker_loader *loader,
                                   const stoker_cursor *to, stoker_error *err);
 
@@ -459,8 +462,10 @@ STOKER_API int stoker_loader_next(stoker_loader *loader, stoker_batch **out,
 
 /* Stops and joins the workers and gives everything back but leased batches,
  * which stay valid until released.  *loader becomes NULL.
- * Thread: any; a thread waiting in next returns -ECANCELED. */
-STOKER_API void stoker_loader_close(stoker_loader **loader);
+ * Thread: any; a thread waiting in next returns -ECANCELED.
+ * Returns 0; -ETIMEDOUT when a worker hung in a read for longer than
+ * stall_timeout_ms and was abandoned with its buffers. */
+STOKER_API int stoker_loader_close(stoker_loader **loader);
 
 /* ---- batch: a lease -------------------------------------------------------- */
 

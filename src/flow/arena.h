@@ -18,16 +18,13 @@ struct stk_arena {
     uint32_t n_buffers;
 };
 
-/* Bytes of a buffer for n_rows rows, and of n such buffers; false: too big. */
-static inline bool stk_arena_sizes(size_t row_bytes, size_t n_rows,
-                                   size_t n_buffers, size_t align,
+/* buffer_bytes rounded up, and what n such buffers take; false: too big. */
+static inline bool stk_arena_sizes(size_t bytes, size_t n_buffers,
                                    size_t *buffer_bytes, size_t *total_bytes)
 {
-    size_t bytes;
-    if (stk_mul_overflows(row_bytes, n_rows, &bytes) ||
-        bytes > SIZE_MAX - STK_BUFFER_ALIGN)
+    if (bytes > SIZE_MAX - STK_BUFFER_ALIGN)
         return false;
-    *buffer_bytes = stk_round_up(bytes, align);
+    *buffer_bytes = stk_round_up(bytes, STK_BUFFER_ALIGN);
     return !stk_mul_overflows(*buffer_bytes, n_buffers, total_bytes);
 }
 

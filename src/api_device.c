@@ -1,0 +1,42 @@
+/* Exported bodies for batches and CUDA streams. */
+#include <errno.h>
+
+#include "loader/loader.h"
+
+int stoker_batch_acquire(stoker_batch *batch, void *stream, stoker_error *err)
+{
+    stk_error_clear(err);
+    if (!batch)
+        return stk_fail(err, -EINVAL, "stoker_batch_acquire: NULL argument");
+    return stk_batch_acquire(batch, stream, err);
+}
+
+int stoker_batch_release_on(stoker_batch *batch, void *stream,
+                            stoker_error *err)
+{
+    stk_error_clear(err);
+    if (!batch)
+        return 0;
+    return stk_batch_drop_on(batch, stream, err);
+}
+
+int stoker_batch_record_stream(stoker_batch *batch, void *stream,
+                               stoker_error *err)
+{
+    stk_error_clear(err);
+    if (!batch)
+        return stk_fail(err, -EINVAL,
+                        "stoker_batch_record_stream: NULL argument");
+    return stk_batch_record_stream(batch, stream, err);
+}
+
+int stoker_loader_mark(stoker_loader *loader, void *stream, stoker_error *err)
+{
+    stk_error_clear(err);
+    if (!loader)
+        return stk_fail(err, -EINVAL, "stoker_loader_mark: NULL argument");
+    struct stk_gpu *gpu = loader->home->gpu;
+    return gpu && stk_home_is_ours(loader->home)
+               ? stk_guard_mark(&gpu->guard, stream, true, err)
+               : 0;
+}

@@ -1,0 +1,316 @@
+/* The consumer's side: waits for the next batch in order, looks its rows
+ * through, and hands it out. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "loader/feed.h"
+#include "loader/worker.h"
+#include "plan/dataset.h"
+#include "plan/digest.h"
+#include "sync/wait.h"
+
+enum { SPIN_NS = 50000, SLICE_NS = 100000000 };
+
+/* A worker that could not open its reader ends the run. */
+static int check_failed(stoker_loader *loader, stoker_error *err)
+{
+    /* Acquire: partner is the release in worker.c's body; passes the text. */
+    int failed =
+        atomic_load_explicit(&loader->failed_worker, memory_order_acquire);
+    if (!failed)
+        return 0;
+    *err = loader->workers[failed - 1].error;
+    return stk_fail_at(err, STOKER_STAGE_READ, -1, err->code);
+}
+
+/* A worker that hangs in a system call names its file. */
+static int check_stuck(stoker_loader *loader, int64_t now, stoker_error *err)
+{
+    int64_t limit = (int64_t)loader->opt.stall_timeout_ms * 1000000;
+
+    for (int32_t i = 0; i < loader->n_workers; i++) {
+        struct stk_worker *worker = &loader->workers[i];
+        int64_t since =
+            atomic_load_explicit(&worker->stuck_since_ns, memory_order_relaxed);
+        /* Twice the limit: the reader itself gives up after once. */
+        if (!since || now - since < 2 * limit)
+            continue;
+        int64_t id =
+            atomic_load_explicit(&worker->stuck_id, memory_order_relaxed);
+        char path[STK_PATH_BYTES];
+        stk_dataset_name(loader->dataset, id, path, sizeof path);
+        stk_fail(err, -ETIMEDOUT, "%s: its storage has not answered for %lld s",
+                 path, (long long)((now - since) / 1000000000));
+        return stk_fail_at(err, STOKER_STAGE_READ, id, -ETIMEDOUT);
+    }
+    return 0;
+}
+
+static int give_up(stoker_loader *loader, int timeout_ms, stoker_error *err)
+{
+    if (stk_ring_is_armed(&loader->home->ring, loader->seq))
+        return STOKER_TIMEOUT;
+    return stk_fail(err, -EBUSY,
+                    "all %u batches of this loader are still held (%d ms); "
+                    "release or copy some, or raise n_slots (prefetch)",
+                    loader->home->ring.n, timeout_ms);
+}
+
+/* Waits until the next batch is full.  Returns 0, STOKER_TIMEOUT, or what
+ * ends the wait. */
+static int wait_full(stoker_loader *loader, int timeout_ms, stoker_error *err)
+{
+    struct stk_ring *ring = &loader->home->ring;
+    atomic_uint *turn = &stk_ring_place(ring, loader->seq)->turn;
+    int64_t start = stk_now_ns(), now = start;
+    int64_t deadline = start + (int64_t)timeout_ms * 1000000;
+
+    for (;; now = stk_now_ns()) {
+        unsigned seen = atomic_load_explicit(turn, memory_order_relaxed);
+        if (stk_ring_is_full(ring, loader->seq))
+            return 0;
+        if (atomic_load(&loader->is_closing))
+            return stk_fail(err, -ECANCELED, "the loader is being closed");
+        int rc = check_failed(loader, err);
+        if (rc == 0)
+            rc = check_stuck(loader, now, err);
+        if (rc < 0)
+            return rc;
+        if (timeout_ms >= 0 && now >= deadline)
+            return give_up(loader, timeout_ms, err);
+        if (stk_spin(turn, seen, SPIN_NS))
+            continue;
+        int64_t slice = stk_now_ns() + SLICE_NS;
+        stk_wait(turn, seen,
+                 timeout_ms >= 0 && deadline < slice ? deadline : slice);
+    }
+}
+
+static bool is_environment(int code)
+{
+    return code == -ENOMEM || code == -EMFILE || code == -ENFILE;
+}
+
+/* What ends the way of a row: the last attempt's error. */
+static void row_error(const struct stk_rows *rows, int64_t row,
+                      stoker_error *err)
+{
+    const struct stk_fault *fault = rows->faults[row];
+
+    if (!fault) { /* there was no memory to say more */
+        stk_fail(err, rows->code[row], "sample %lld: %s",
+                 (long long)rows->id[row], strerror(-rows->code[row]));
+        stk_fail_at(err, STOKER_STAGE_BATCH, rows->id[row], err->code);
+        return;
+    }
+    while (fault->next)
+        fault = fault->next;
+    *err = fault->bad.error;
+}
+
+/* Books one bad row.  Returns 0, or what ends the run. */
+static int book_row(stoker_loader *loader, const struct stk_rows *rows,
+                    int64_t row, stoker_error *err)
+{
+    const int policy = loader->opt.on_error;
+    const int code = rows->code[row];
+    stoker_error row_err;
+
+    row_error(rows, row, &row_err);
+    int rc = stk_book_keep(&loader->book, rows->faults[row], err);
+    if (code < 0 && (policy != STOKER_MASK || is_environment(code))) {
+        *err = row_err;
+        return code;
+    }
+    if (rc < 0)
+        return rc;
+    return stk_book_count(&loader->book, true, row_err.text, err);
+}
+
+/* Books the batch.  Returns 0, or the error that stands in its place: that of
+ * the lowest row. */
+static int inspect(stoker_loader *loader, stoker_batch *batch,
+                   stoker_error *err)
+{
+    const struct stk_rows *rows = &batch->rows;
+    stoker_batch_info *info = &batch->info;
+    stoker_error row_err;
+    int rc = 0;
+
+    for (int64_t row = 0; row < info->n_rows; row++) {
+        bool was_bad = rows->code[row] < 0 || rows->attempt[row] > 0;
+        info->n_valid += rows->valid[row];
+        info->n_bad += rows->code[row] < 0;
+        info->n_refilled += rows->attempt[row] > 0;
+        if (rows->id[row] < 0)
+            continue; /* padding */
+        if (!was_bad) {
+            stk_book_count(&loader->book, false, "", NULL);
+            continue;
+        }
+        int row_rc = book_row(loader, rows, row, rc ? &row_err : err);
+        rc = rc ? rc : row_rc;
+    }
+    return rc;
+}
+
+/* Digest and budget are an epoch's: both begin again with it. */
+static void begin_epoch(stoker_loader *loader, const stoker_batch_info *info)
+{
+    memset(&loader->digest, 0, sizeof loader->digest);
+    loader->digest_epoch = info->epoch;
+    loader->digest_from = info->first_position;
+    stk_book_begin(&loader->book);
+}
+
+static void add_digest(stoker_digest *digest, const stoker_batch *batch)
+{
+    const struct stk_rows *rows = &batch->rows;
+
+    for (int64_t row = 0; row < batch->info.n_rows; row++) {
+        if (rows->id[row] < 0)
+            continue;
+        if (rows->attempt[row] > 0) {
+            stk_digest_id(digest->refill, rows->id[row]);
+            digest->n_refill++;
+        }
+        if (rows->valid[row] && rows->attempt[row] == 0) {
+            stk_digest_id(digest->good, rows->planned_id[row]);
+            digest->n_good++;
+        } else {
+            stk_digest_id(digest->bad, rows->planned_id[row]);
+            digest->n_bad++;
+        }
+    }
+}
+
+/* Host mode with pinned memory: the guard has the buffer from now on. */
+static int lease_pinned(stoker_loader *loader, uint32_t buffer, int timeout_ms,
+                        stoker_error *err)
+{
+    struct stk_gpu *gpu = loader->home->gpu;
+
+    if (!gpu || gpu->has_device)
+        return 0;
+    int64_t deadline = timeout_ms < 0
+                           ? STK_NEVER
+                           : stk_now_ns() + (int64_t)timeout_ms * 1000000;
+    int rc = stk_gpu_wait_pinned(gpu, buffer, deadline, err);
+    if (rc == 0)
+        stk_guard_lease(&gpu->guard, buffer);
+    return rc;
+}
+
+/* Takes the next full batch out of the ring; the lease is the caller's. */
+int stk_loader_take(stoker_loader *loader, stoker_batch **out, int timeout_ms,
+                    stoker_error *err)
+{
+    struct stk_ring *ring = &loader->home->ring;
+    struct stk_step at;
+
+    if (stk_plan_step(&loader->plan, (int64_t)(loader->seq - loader->first_seq),
+                      &at) != 0)
+        return STOKER_END;
+    int rc = wait_full(loader, timeout_ms, err);
+    uint32_t buffer = stk_ring_place(ring, loader->seq)->buffer;
+    if (rc == 0)
+        rc = lease_pinned(loader, buffer, timeout_ms, err);
+    if (rc)
+        return rc;
+    stoker_batch *batch =
+        stk_batch_make(loader->home, buffer, &loader->output,
+                       &loader->rows[loader->seq % ring->n], at.n_rows);
+    if (!batch)
+        return stk_fail(err, -ENOMEM, "batch: no memory");
+    batch->info.epoch = at.epoch;
+    batch->info.step = at.step;
+    batch->info.first_position = at.first_position;
+    batch->info.n_positions = at.n_positions;
+    batch->label_at = loader->label_at;
+    batch->valid_at = loader->valid_at;
+    batch->consumed_after = at.consumed_after;
+    batch->is_last_of_epoch = at.is_last_of_epoch;
+    loader->seq++;
+    *out = batch;
+    return 0;
+}
+
+/* Books a batch and makes it the user's; under the lock.  A batch that is an
+ * error instead goes back, and the cursor stays before it. */
+static int deliver(stoker_loader *loader, stoker_batch *batch,
+                   stoker_error *err)
+{
+    if (batch->info.epoch != loader->digest_epoch)
+        begin_epoch(loader, &batch->info);
+    int rc = inspect(loader, batch, err);
+    if (rc < 0) {
+        loader->sticky = *err;
+        stk_batch_drop(batch, true);
+        return rc;
+    }
+    add_digest(&loader->digest, batch);
+    loader->epoch = batch->info.epoch;
+    loader->consumed = batch->consumed_after;
+    loader->end_is_due = batch->is_last_of_epoch;
+    if (loader->n_batches == 0)
+        loader->first_batch_ns = stk_now_ns() - loader->opened_ns;
+    loader->n_batches++;
+    loader->n_out++;
+    loader->n_bad += batch->info.n_bad;
+    loader->n_refilled += batch->info.n_refilled;
+    return 0;
+}
+
+/* Under the turnstile; state is touched under the lock, which is not held
+ * while waiting, so that stats and cursor answer at any time. */
+static int next_in_turn(stoker_loader *loader, stoker_batch **out,
+                        int timeout_ms, stoker_error *err)
+{
+    if (loader->sticky.code) {
+        *err = loader->sticky;
+        return err->code;
+    }
+    if (loader->end_is_due) {
+        loader->end_is_due = false;
+        return STOKER_END;
+    }
+    if (loader->n_out >= stk_plan_n_seqs(&loader->plan))
+        return STOKER_END;
+    struct stk_gpu *gpu = loader->home->gpu;
+    int rc = loader->is_running ? 0 : stk_loader_start(loader, err);
+    if (rc == 0 && gpu)
+        rc = stk_guard_mark(&gpu->guard, NULL, false, err);
+    if (rc < 0)
+        return rc;
+    stoker_batch *batch;
+    int64_t start = stk_now_ns();
+    rc = loader->feed ? stk_feed_take(loader->feed, &batch, timeout_ms, err)
+                      : stk_loader_take(loader, &batch, timeout_ms, err);
+    pthread_mutex_lock(&loader->lock);
+    loader->consumer_ns += stk_now_ns() - start;
+    if (rc == 0)
+        rc = deliver(loader, batch, err);
+    pthread_mutex_unlock(&loader->lock);
+    if (rc == 0)
+        *out = batch;
+    return rc;
+}
+
+int stk_loader_next(stoker_loader *loader, stoker_batch **out, int timeout_ms,
+                    stoker_error *err)
+{
+    stoker_error mine;
+
+    if (!err)
+        err = &mine;
+    stk_error_clear(err);
+    if (!stk_home_is_ours(loader->home))
+        return stk_fail(err, -EOWNERDEAD,
+                        "this loader was opened before a fork; open one in "
+                        "the child, or use no worker processes");
+    pthread_mutex_lock(&loader->turnstile);
+    int rc = next_in_turn(loader, out, timeout_ms, err);
+    pthread_mutex_unlock(&loader->turnstile);
+    return rc;
+}

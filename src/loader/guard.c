@@ -1,0 +1,272 @@
+/* The states of guarded buffers; guard.h has the picture. */
+#include "loader/guard.h"
+
+#include <errno.h>
+#include <time.h>
+
+#include "base/mem.h"
+
+int stk_guard_open(struct stk_guard *guard, const struct stk_cuda *cuda,
+                   uint32_t n, stoker_error *err)
+{
+    pthread_condattr_t attr;
+
+    guard->slots = stk_calloc(n, sizeof *guard->slots);
+    if (!guard->slots)
+        return stk_fail(err, -ENOMEM, "guard: no memory");
+    guard->cuda = cuda;
+    guard->n = n;
+    pthread_mutex_init(&guard->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&guard->changed, &attr);
+    pthread_condattr_destroy(&attr);
+    return 0;
+}
+
+void stk_guard_close(struct stk_guard *guard)
+{
+    if (!guard->slots)
+        return;
+    for (uint32_t i = 0; i < guard->n; i++)
+        for (int k = 0; k <= STK_GUARD_STREAMS; k++)
+            if (guard->slots[i].events[k])
+                guard->cuda->cuEventDestroy(guard->slots[i].events[k]);
+    pthread_cond_destroy(&guard->changed);
+    pthread_mutex_destroy(&guard->lock);
+    stk_free(guard->slots);
+    guard->slots = NULL;
+}
+
+static void set_state(struct stk_guard *guard, uint32_t slot,
+                      enum stk_guard_state state)
+{
+    guard->slots[slot].state = state;
+    pthread_cond_broadcast(&guard->changed);
+}
+
+static void begin_lease(struct stk_guard *guard, uint32_t slot)
+{
+    guard->slots[slot].n_streams = 0;
+    set_state(guard, slot, STK_GUARD_LEASED);
+}
+
+void stk_guard_lease(struct stk_guard *guard, uint32_t slot)
+{
+    pthread_mutex_lock(&guard->lock);
+    begin_lease(guard, slot);
+    guard->slots[slot].n_events = 0;
+    pthread_mutex_unlock(&guard->lock);
+}
+
+void stk_guard_unlease(struct stk_guard *guard, uint32_t slot)
+{
+    pthread_mutex_lock(&guard->lock);
+    guard->slots[slot].n_events = 0;
+    set_state(guard, slot, STK_GUARD_FREE);
+    pthread_mutex_unlock(&guard->lock);
+}
+
+int stk_guard_add_stream(struct stk_guard *guard, uint32_t slot,
+                         CUstream stream, stoker_error *err)
+{
+    int rc = 0;
+
+    pthread_mutex_lock(&guard->lock);
+    struct stk_guarded *s = &guard->slots[slot];
+    int i = 0;
+    while (i < s->n_streams && s->streams[i] != stream)
+        i++;
+    if (i == STK_GUARD_STREAMS)
+        rc = stk_fail(err, -ENOSPC, "a batch is read by over %d streams",
+                      STK_GUARD_STREAMS);
+    else if (i == s->n_streams)
+        s->streams[s->n_streams++] = stream;
+    pthread_mutex_unlock(&guard->lock);
+    return rc;
+}
+
+void stk_guard_die(struct stk_guard *guard, uint32_t slot)
+{
+    pthread_mutex_lock(&guard->lock);
+    set_state(guard, slot, STK_GUARD_DEAD);
+    pthread_mutex_unlock(&guard->lock);
+}
+
+static int record(struct stk_guard *guard, struct stk_guarded *s,
+                  CUstream stream, stoker_error *err)
+{
+    const struct stk_cuda *cuda = guard->cuda;
+    CUevent *event = &s->events[s->n_events];
+    int rc = 0;
+
+    if (!*event)
+        rc = stk_cuda_check(
+            cuda,
+            cuda->cuEventCreate(event, CU_EVENT_DISABLE_TIMING |
+                                           CU_EVENT_BLOCKING_SYNC),
+            "cuEventCreate", err);
+    if (rc == 0)
+        rc = stk_cuda_check(cuda, cuda->cuEventRecord(*event, stream),
+                            "cuEventRecord", err);
+    if (rc == 0)
+        s->n_events++;
+    else
+        guard->has_failed = true;
+    return rc;
+}
+
+/* Under the lock, context current.  A slot whose events cannot be recorded
+ * stays dead for ever: better lost than overwritten. */
+static int mark_slot(struct stk_guard *guard, uint32_t slot, CUstream stream,
+                     bool use_stream, stoker_error *err)
+{
+    struct stk_guarded *s = &guard->slots[slot];
+    int rc = 0;
+
+    s->n_events = 0;
+    for (int i = 0; rc == 0 && i < s->n_streams; i++)
+        if (!use_stream || s->streams[i] != stream)
+            rc = record(guard, s, s->streams[i], err);
+    if (rc == 0 && (use_stream || s->n_streams == 0))
+        rc = record(guard, s, stream, err);
+    if (rc == 0) {
+        s->marked_at = guard->n_marks++;
+        set_state(guard, slot, STK_GUARD_MARKED);
+    }
+    return rc;
+}
+
+int stk_guard_mark(struct stk_guard *guard, CUstream stream, bool use_stream,
+                   stoker_error *err)
+{
+    struct stk_cuda_visit visit;
+    int rc = 0;
+
+    if (stk_guard_count(guard, STK_GUARD_DEAD) == 0)
+        return 0;
+    rc = stk_cuda_enter(guard->cuda, &visit, err);
+    if (rc < 0)
+        return rc;
+    pthread_mutex_lock(&guard->lock);
+    if (!use_stream)
+        stream = guard->last_stream;
+    guard->last_stream = stream;
+    for (uint32_t i = 0; rc == 0 && i < guard->n; i++)
+        if (guard->slots[i].state == STK_GUARD_DEAD)
+            rc = mark_slot(guard, i, stream, use_stream, err);
+    pthread_mutex_unlock(&guard->lock);
+    stk_cuda_leave(guard->cuda, &visit);
+    return rc;
+}
+
+int stk_guard_die_on(struct stk_guard *guard, uint32_t slot, CUstream stream,
+                     stoker_error *err)
+{
+    struct stk_cuda_visit visit;
+
+    int rc = stk_cuda_enter(guard->cuda, &visit, err);
+    if (rc < 0) {
+        stk_guard_die(guard, slot);
+        return rc;
+    }
+    pthread_mutex_lock(&guard->lock);
+    guard->slots[slot].state = STK_GUARD_DEAD;
+    rc = mark_slot(guard, slot, stream, true, err);
+    pthread_mutex_unlock(&guard->lock);
+    stk_cuda_leave(guard->cuda, &visit);
+    return rc;
+}
+
+/* Under the lock: the slot of a state that was marked first, or -1. */
+static int64_t oldest(const struct stk_guard *guard, enum stk_guard_state state)
+{
+    int64_t best = -1;
+
+    for (uint32_t i = 0; i < guard->n; i++)
+        if (guard->slots[i].state == state &&
+            (best < 0 ||
+             guard->slots[i].marked_at < guard->slots[best].marked_at))
+            best = i;
+    return best;
+}
+
+/* Under the lock; false: the deadline has come. */
+static bool wait_change(struct stk_guard *guard, int64_t deadline_ns)
+{
+    struct timespec at = {.tv_sec = (time_t)(deadline_ns / 1000000000),
+                          .tv_nsec = (long)(deadline_ns % 1000000000)};
+    return pthread_cond_timedwait(&guard->changed, &guard->lock, &at) !=
+           ETIMEDOUT;
+}
+
+static int take(struct stk_guard *guard, int64_t deadline_ns, bool any,
+                uint32_t *slot)
+{
+    int64_t found = -1;
+    bool in_time = true;
+    int rc;
+
+    pthread_mutex_lock(&guard->lock);
+    while (!guard->is_stopped) {
+        if (any)
+            found = oldest(guard, STK_GUARD_FREE);
+        if (found < 0)
+            found = oldest(guard, STK_GUARD_MARKED);
+        if (found >= 0 || !in_time)
+            break;
+        in_time = wait_change(guard, deadline_ns);
+    }
+    rc = guard->is_stopped ? STOKER_END : found < 0 ? STOKER_TIMEOUT : 0;
+    if (rc == 0) {
+        if (guard->slots[found].state == STK_GUARD_FREE)
+            guard->slots[found].n_events = 0;
+        begin_lease(guard, (uint32_t)found);
+        *slot = (uint32_t)found;
+    }
+    pthread_mutex_unlock(&guard->lock);
+    return rc;
+}
+
+int stk_guard_take_marked(struct stk_guard *guard, int64_t deadline_ns,
+                          uint32_t *slot)
+{
+    return take(guard, deadline_ns, false, slot);
+}
+
+int stk_guard_take_any(struct stk_guard *guard, int64_t deadline_ns,
+                       uint32_t *slot)
+{
+    return take(guard, deadline_ns, true, slot);
+}
+
+void stk_guard_free(struct stk_guard *guard, uint32_t slot)
+{
+    stk_guard_unlease(guard, slot);
+}
+
+uint32_t stk_guard_count(struct stk_guard *guard, enum stk_guard_state state)
+{
+    uint32_t n = 0;
+
+    pthread_mutex_lock(&guard->lock);
+    for (uint32_t i = 0; i < guard->n; i++)
+        n += guard->slots[i].state == state;
+    pthread_mutex_unlock(&guard->lock);
+    return n;
+}
+
+void stk_guard_stop(struct stk_guard *guard)
+{
+    pthread_mutex_lock(&guard->lock);
+    guard->is_stopped = true;
+    pthread_cond_broadcast(&guard->changed);
+    pthread_mutex_unlock(&guard->lock);
+}
+
+void stk_guard_go(struct stk_guard *guard)
+{
+    pthread_mutex_lock(&guard->lock);
+    guard->is_stopped = false;
+    pthread_mutex_unlock(&guard->lock);
+}

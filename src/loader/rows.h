@@ -1,0 +1,32 @@
+/* What workers write of a batch's rows besides pixels: kept one a place,
+ * handed over with the place's turn, copied into the batch. */
+#ifndef STK_ROWS_H
+#define STK_ROWS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct stk_fault;
+
+struct stk_rows {
+    int64_t *label, *id;
+    int32_t (*window)[4];
+    uint8_t *valid, *flip;
+    int32_t *code;             /* 0, or what the row failed with */
+    int32_t *attempt;          /* > 0: a substitute stands here ... */
+    int64_t *planned_id;       /* ... for this one */
+    struct stk_fault **faults; /* failed attempts, NULL: none */
+};
+
+/* Bytes that n rows need, and their cut into columns of memory that is
+ * aligned to a cache line; each column is, too. */
+size_t stk_rows_bytes(size_t n);
+void stk_rows_lay(struct stk_rows *rows, void *memory, size_t n);
+
+/* Copies n rows; the chains of faults move from one to the other. */
+void stk_rows_move(struct stk_rows *to, struct stk_rows *from, size_t n);
+
+/* Frees the chains that are still there. */
+void stk_rows_forget(struct stk_rows *rows, size_t n);
+
+#endif

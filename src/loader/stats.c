@@ -1,0 +1,129 @@
+/* Counters summed, and the verdict in words. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "loader/worker.h"
+
+static void sum_workers(stoker_loader *loader, stoker_stats *out)
+{
+    for (int32_t i = 0; i < loader->n_workers; i++) {
+        struct stk_counters *c = &loader->workers[i].counters;
+        out->n_samples += stk_count_get(&c->n_samples);
+        out->n_own_decoder += stk_count_get(&c->n_own);
+        out->n_retries += stk_count_get(&c->n_retries);
+        out->bytes_read += stk_count_get(&c->bytes_read);
+        out->read_ns += stk_count_get(&c->read_ns);
+        out->probe_ns += stk_count_get(&c->probe_ns);
+        out->decode_ns += stk_count_get(&c->decode_ns);
+        out->resample_ns += stk_count_get(&c->resample_ns);
+        out->emit_ns += stk_count_get(&c->emit_ns);
+        out->idle_ns += stk_count_get(&c->idle_ns);
+        out->input_ns += stk_count_get(&c->input_ns);
+        out->scratch_bytes += stk_count_get(&c->scratch_bytes);
+    }
+}
+
+static void add_gpu(stoker_loader *loader, stoker_stats *out)
+{
+    struct stk_gpu *gpu = loader->home->gpu;
+
+    memcpy(out->pin_reason, loader->gpu_reason, sizeof out->pin_reason);
+    if (!gpu)
+        return;
+    if (gpu->reason[0])
+        memcpy(out->pin_reason, gpu->reason, sizeof out->pin_reason);
+    out->pin_init_ns = gpu->cuda.init_ns;
+    out->pin_register_ns = stk_count_get(&gpu->register_ns);
+    if (!gpu->has_device)
+        return;
+    out->copy_ns = stk_count_get(&gpu->copy_ns);
+    out->copy_wait_ns = stk_count_get(&gpu->copy_wait_ns);
+    out->gpu_wait_ns = out->consumer_ns;
+    out->bytes_copied = stk_count_get(&gpu->bytes_copied);
+    /* Copy time in which the consumer was not waiting, at least. */
+    int64_t hidden = out->copy_ns - out->gpu_wait_ns;
+    out->overlap_ns = hidden > 0 ? hidden : 0;
+}
+
+void stk_loader_stats(stoker_loader *loader, stoker_stats *out)
+{
+    stoker_stats full = {.size = out->size};
+
+    sum_workers(loader, &full);
+    pthread_mutex_lock(&loader->lock);
+    full.n_batches = loader->n_batches;
+    full.n_bad = loader->n_bad;
+    full.n_refilled = loader->n_refilled;
+    full.consumer_ns = loader->consumer_ns;
+    full.first_batch_ns = loader->first_batch_ns;
+    pthread_mutex_unlock(&loader->lock);
+    add_gpu(loader, &full);
+    full.arena_bytes = (int64_t)loader->home->memory.bytes;
+    full.n_workers = loader->n_workers;
+    full.n_slots = (int32_t)loader->home->ring.n;
+    full.io = loader->io;
+    full.cpu = loader->cpu;
+    memcpy(full.io_reason, loader->io_reason, sizeof full.io_reason);
+    size_t size = out->size < sizeof full ? out->size : sizeof full;
+    memcpy(out, &full, size);
+}
+
+static double percent(int64_t part, int64_t all)
+{
+    return all > 0 ? 100.0 * (double)part / (double)all : 0;
+}
+
+/* The stage that took most of the workers' time, and what would help. */
+static const char *heaviest(const stoker_stats *stats, double *share)
+{
+    const struct {
+        int64_t ns;
+        const char *text;
+    } stages[] = {
+        {stats->read_ns + stats->input_ns,
+         "reading: faster storage or more reads_ahead would help"},
+        {stats->probe_ns + stats->decode_ns,
+         "decoding: more workers (CPUs) or smaller images would help"},
+        {stats->resample_ns + stats->emit_ns,
+         "resampling and writing: a smaller dtype or more workers would help"},
+    };
+    int64_t all = 0;
+    int best = 0;
+
+    for (int i = 0; i < 3; i++) {
+        all += stages[i].ns;
+        if (stages[i].ns > stages[best].ns)
+            best = i;
+    }
+    *share = percent(stages[best].ns, all);
+    return stages[best].text;
+}
+
+void stk_loader_report(stoker_loader *loader, char *text, size_t bytes)
+{
+    stoker_stats stats = {.size = sizeof stats};
+    double share;
+
+    stk_loader_stats(loader, &stats);
+    if (!bytes)
+        return;
+    if (stats.n_batches == 0) {
+        snprintf(text, bytes, "nothing was delivered yet");
+        return;
+    }
+    int64_t wall = stk_now_ns() - loader->opened_ns;
+    double waited = percent(stats.consumer_ns, wall);
+    double idle = percent(stats.idle_ns, wall * stats.n_workers);
+    const char *what = heaviest(&stats, &share);
+    if (waited < 5)
+        snprintf(text, bytes,
+                 "The consumer is the bottleneck: it waited %.1f %% of the "
+                 "time, the workers were idle %.0f %%. stoker keeps up.",
+                 waited, idle);
+    else
+        snprintf(text, bytes,
+                 "The loader is the bottleneck: the consumer waited %.1f %% "
+                 "of the time. %.0f %% of the work is %s.",
+                 waited, share, what);
+}

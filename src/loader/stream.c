@@ -1,0 +1,71 @@
+/* Batches and the streams that read them: acquire, record, release on. */
+#include <errno.h>
+
+#include "loader/batch.h"
+
+/* The guarded slot that the batch's image lies in. */
+static uint32_t slot_of(const stoker_batch *batch)
+{
+    return batch->device_buffer >= 0 ? (uint32_t)batch->device_buffer
+                                     : batch->buffer;
+}
+
+void stk_batch_move_to_device(stoker_batch *batch, uint32_t device_buffer)
+{
+    const struct stk_device *device = &batch->home->gpu->device;
+
+    batch->device_buffer = (int32_t)device_buffer;
+    batch->image = (uint8_t *)(uintptr_t)device->buffers[device_buffer].image;
+}
+
+int stk_batch_record_stream(stoker_batch *batch, void *stream,
+                            stoker_error *err)
+{
+    struct stk_gpu *gpu = batch->home->gpu;
+
+    if (!gpu)
+        return 0; /* plain memory: torch's copies from it are synchronous */
+    atomic_store_explicit(&batch->was_exported, 1, memory_order_relaxed);
+    return stk_guard_add_stream(&gpu->guard, slot_of(batch), stream, err);
+}
+
+int stk_batch_acquire(stoker_batch *batch, void *stream, stoker_error *err)
+{
+    struct stk_gpu *gpu = batch->home->gpu;
+    struct stk_cuda_visit visit;
+
+    if (batch->device_buffer < 0)
+        return stk_fail(err, -EINVAL, "acquire: the batch is in host memory");
+    int rc = stk_cuda_enter(&gpu->cuda, &visit, err);
+    if (rc < 0)
+        return rc;
+    rc = stk_cuda_check(
+        &gpu->cuda,
+        gpu->cuda.cuStreamWaitEvent(
+            stream, gpu->device.buffers[batch->device_buffer].copied, 0),
+        "cuStreamWaitEvent", err);
+    stk_cuda_leave(&gpu->cuda, &visit);
+    return rc < 0 ? rc : stk_batch_record_stream(batch, stream, err);
+}
+
+int stk_batch_drop_on(stoker_batch *batch, void *stream, stoker_error *err)
+{
+    struct stk_gpu *gpu = batch->home->gpu;
+    int rc = 0;
+
+    if (gpu) {
+        rc = stk_batch_record_stream(batch, stream, err);
+        /* Recorded now, not when a later mark comes: the stream may have been
+         * given much more by then. */
+        if (rc == 0 && atomic_load(&batch->n_image_shares) == 1 &&
+            stk_home_is_ours(batch->home)) {
+            atomic_store(&batch->n_image_shares, 0);
+            rc = stk_guard_die_on(&gpu->guard, slot_of(batch), stream, err);
+            stk_home_release(batch->home);
+            stk_batch_drop(batch, false);
+            return rc;
+        }
+    }
+    stk_batch_drop(batch, true);
+    return rc;
+}

@@ -1,0 +1,183 @@
+/* The door to libcuda.so.1. */
+#include "pin/cuda.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+enum { OLDEST_DRIVER = 11000 }; /* CUDA 11: every symbol above exists */
+
+static int load(struct stk_cuda *cuda, stoker_error *err)
+{
+    memset(cuda, 0, sizeof *cuda);
+    cuda->library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+    if (!cuda->library)
+        return stk_fail(err, -ENODEV, "no CUDA driver: %s", dlerror());
+    const struct {
+        const char *name;
+        void *at;
+    } calls[] = {
+#define ENTRY(name, symbol, arguments) {symbol, &cuda->name},
+        STK_CUDA_CALLS(ENTRY)
+#undef ENTRY
+    };
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        void *found = dlsym(cuda->library, calls[i].name);
+        if (!found) {
+            stk_fail(err, -ENODEV, "the CUDA driver is too old: it has no %s",
+                     calls[i].name);
+            dlclose(cuda->library);
+            cuda->library = NULL;
+            return -ENODEV;
+        }
+        /* POSIX: a function's address fits a data pointer. */
+        memcpy(calls[i].at, &found, sizeof found);
+    }
+    return 0;
+}
+
+int stk_cuda_check(const struct stk_cuda *cuda, CUresult code, const char *call,
+                   stoker_error *err)
+{
+    const char *name = NULL;
+
+    if (code == CUDA_SUCCESS)
+        return 0;
+    if (cuda->cuGetErrorName(code, &name) != CUDA_SUCCESS || !name)
+        name = "unknown error";
+    int rc = code == CUDA_ERROR_OUT_OF_MEMORY ? -ENOMEM
+             : code == CUDA_ERROR_NO_DEVICE   ? -ENODEV
+                                              : -EIO;
+    return stk_fail_at(err, STOKER_STAGE_DEVICE, -1,
+                       stk_fail(err, rc, "%s: %s (%d)", call, name, code));
+}
+
+static int init(struct stk_cuda *cuda, stoker_error *err)
+{
+    int rc = stk_cuda_check(cuda, cuda->cuInit(0), "cuInit", err);
+    if (rc == 0)
+        rc = stk_cuda_check(cuda,
+                            cuda->cuDriverGetVersion(&cuda->driver_version),
+                            "cuDriverGetVersion", err);
+    if (rc == 0 && cuda->driver_version < OLDEST_DRIVER)
+        rc = stk_fail(
+            err, -ENODEV, "the CUDA driver is too old: %d.%d, 11.0 is needed",
+            cuda->driver_version / 1000, cuda->driver_version % 1000 / 10);
+    return rc;
+}
+
+static int pick_device(struct stk_cuda *cuda, int ordinal, stoker_error *err)
+{
+    CUcontext current = NULL;
+    int n = 0;
+
+    int rc = stk_cuda_check(cuda, cuda->cuDeviceGetCount(&n),
+                            "cuDeviceGetCount", err);
+    if (rc < 0)
+        return rc;
+    if (n == 0 || ordinal >= n)
+        return stk_fail(err, -ENODEV, "no CUDA device %d: there are %d",
+                        ordinal < 0 ? 0 : ordinal, n);
+    CUdevice device = 0;
+    if (ordinal < 0 && cuda->cuCtxGetCurrent(&current) == CUDA_SUCCESS &&
+        current && cuda->cuCtxGetDevice(&device) == CUDA_SUCCESS)
+        ordinal = device;
+    cuda->ordinal = ordinal < 0 ? 0 : ordinal;
+    return stk_cuda_check(cuda, cuda->cuDeviceGet(&cuda->device, cuda->ordinal),
+                          "cuDeviceGet", err);
+}
+
+int stk_cuda_open(struct stk_cuda *cuda, int ordinal, stoker_error *err)
+{
+    int64_t start = stk_now_ns();
+
+    int rc = load(cuda, err);
+    if (rc < 0)
+        return rc;
+    rc = init(cuda, err);
+    if (rc == 0)
+        rc = pick_device(cuda, ordinal, err);
+    if (rc == 0)
+        rc = stk_cuda_check(
+            cuda, cuda->cuDevicePrimaryCtxRetain(&cuda->context, cuda->device),
+            "cuDevicePrimaryCtxRetain", err);
+    if (rc < 0) {
+        cuda->context = NULL;
+        stk_cuda_close(cuda);
+    }
+    cuda->init_ns = stk_now_ns() - start;
+    return rc;
+}
+
+void stk_cuda_close(struct stk_cuda *cuda)
+{
+    if (!cuda->library)
+        return;
+    if (cuda->context)
+        cuda->cuDevicePrimaryCtxRelease(cuda->device);
+    /* The library stays loaded: a driver does not survive dlclose, and the
+     * application may be using it. */
+    cuda->context = NULL;
+    cuda->library = NULL;
+}
+
+int stk_cuda_enter(const struct stk_cuda *cuda, struct stk_cuda_visit *visit,
+                   stoker_error *err)
+{
+    visit->capture_mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+    int rc = stk_cuda_check(cuda, cuda->cuCtxPushCurrent(cuda->context),
+                            "cuCtxPushCurrent", err);
+    if (rc < 0)
+        return rc;
+    cuda->cuThreadExchangeStreamCaptureMode(&visit->capture_mode);
+    return 0;
+}
+
+void stk_cuda_leave(const struct stk_cuda *cuda, struct stk_cuda_visit *visit)
+{
+    CUcontext popped;
+
+    cuda->cuThreadExchangeStreamCaptureMode(&visit->capture_mode);
+    cuda->cuCtxPopCurrent(&popped);
+}
+
+bool stk_cuda_is_gone(const struct stk_cuda *cuda)
+{
+    CUcontext popped;
+    CUresult code = cuda->cuCtxPushCurrent(cuda->context);
+
+    if (code == CUDA_SUCCESS)
+        cuda->cuCtxPopCurrent(&popped);
+    return code == CUDA_ERROR_DEINITIALIZED ||
+           code == CUDA_ERROR_CONTEXT_IS_DESTROYED;
+}
+
+int stk_cuda_describe(int *driver_version, int *n_devices, char *lines,
+                      size_t bytes, stoker_error *err)
+{
+    struct stk_cuda cuda;
+    size_t used = 0;
+
+    *driver_version = *n_devices = 0;
+    lines[0] = '\0';
+    int rc = load(&cuda, err);
+    if (rc == 0)
+        rc = init(&cuda, err);
+    if (rc < 0)
+        return rc;
+    *driver_version = cuda.driver_version;
+    rc = stk_cuda_check(&cuda, cuda.cuDeviceGetCount(n_devices),
+                        "cuDeviceGetCount", err);
+    for (int i = 0; rc == 0 && i < *n_devices && used + 1 < bytes; i++) {
+        char name[96] = "";
+        CUdevice device;
+        if (cuda.cuDeviceGet(&device, i) == CUDA_SUCCESS)
+            cuda.cuDeviceGetName(name, sizeof name, device);
+        int n = snprintf(lines + used, bytes - used, "cuda:%d %s\n", i, name);
+        used += n < 0 ? 0 : (size_t)n;
+    }
+    return rc;
+}
