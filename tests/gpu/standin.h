@@ -1,0 +1,27 @@
+/* What tests ask the stand-in libcuda.so.1 besides the driver API.  Found by
+ * dlsym on the library that was loaded as libcuda.so.1. */
+#ifndef STANDIN_H
+#define STANDIN_H
+
+#include <stdint.h>
+
+struct standin_counts {
+    int64_t violations;   /* of any kind; each is printed to stderr */
+    int64_t early_reuses; /* a copy's source changed before it ran */
+    int64_t unpinned_copies;
+    int64_t copies, kernels, events, live_objects, registered_bytes;
+};
+
+/* Any thread. */
+typedef void standin_counts_fn(struct standin_counts *out);
+/* The n-th next call (1: the next one) of a function returns code; from then
+ * on all, if for_ever.  name NULL: nothing fails any more. */
+typedef void standin_fail_fn(const char *name, int n, int code, int for_ever);
+/* Delays before each operation: uniform up to max_us, seeded; copies take
+ * bytes / bandwidth (bytes a second, 0: none) besides. */
+typedef void standin_pace_fn(uint64_t seed, int max_us, double bandwidth);
+/* 1: a graph is being captured; unsafe calls of a thread whose capture mode
+ * is not relaxed are violations. */
+typedef void standin_capture_fn(int on);
+
+#endif
