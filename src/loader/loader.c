@@ -93,7 +93,7 @@ static int build_home(stoker_loader *loader, stoker_error *err)
     const stoker_options *opt = &loader->opt;
     const size_t n = (size_t)loader->plan.rows;
     struct stk_gpu *gpu;
-    size_t image_bytes, out_bytes;
+    size_t image_bytes, out_bytes = 0;
 
     int rc = stk_gpu_open(&gpu, opt, &loader->output, loader->gpu_reason,
                           sizeof loader->gpu_reason, err);

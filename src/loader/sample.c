@@ -212,6 +212,7 @@ bool stk_sample_finish(struct stk_worker *worker, struct stk_job *job)
             return false;
         fill_empty(loader, &job->ticket, job->ticket.id, rc, job->faults);
     }
+    job->faults = NULL; /* the row has them now */
     stk_count(&worker->counters.n_samples, 1);
     count_row(loader, &job->ticket);
     return true;
