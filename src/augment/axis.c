@@ -2,19 +2,23 @@
  * never contracted, then 22 bits.  The vector kernels repeat it 8 at a time. */
 #include "augment/axis.h"
 
+#include "stoker/stoker.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <string.h>
 
-struct stk_filter stk_axis_filter(const struct stk_axis *axis)
+static int interpolation_of(const struct stk_axis *axis)
 {
-    struct stk_filter f;
-    f.scale = (double)axis->crop / axis->grid;
-    double stretch = f.scale < 1.0 ? 1.0 : f.scale;
-    f.support = (axis->cubic ? 2.0 : 1.0) * stretch;
-    f.inverse = 1.0 / stretch;
-    return f;
+    return axis->cubic ? STOKER_BICUBIC : STOKER_BILINEAR;
+}
+
+struct stk_taps stk_axis_taps(const struct stk_axis *axis)
+{
+    struct stk_taps taps;
+    stk_taps_init(&taps, axis->crop, axis->grid, interpolation_of(axis));
+    return taps;
 }
 
 static int make_room(struct stk_axis *axis)
@@ -61,8 +65,8 @@ int stk_axis_set(struct stk_axis *axis, const struct stk_axis_want *want)
     if (axis->identity || axis->n == 0)
         return 0;
     axis->padded = stk_round_up((size_t)axis->n, STK_AXIS_GROUP);
-    double taps = ceil(stk_axis_filter(axis).support) * 2.0 + 1.0;
-    axis->max_taps = taps < axis->crop ? (int32_t)taps : axis->crop;
+    double most = ceil(stk_axis_taps(axis).support) * 2.0 + 1.0;
+    axis->max_taps = most < axis->crop ? (int32_t)most : axis->crop;
     return make_room(axis);
 }
 
@@ -71,43 +75,22 @@ void stk_axis_fini(struct stk_axis *axis)
     stk_scratch_fini(&axis->memory);
 }
 
-static double bilinear(double x)
-{
-    if (x < 0.0)
-        x = -x;
-    return x < 1.0 ? 1.0 - x : 0.0;
-}
-
-static double bicubic(double x)
-{
-    const double a = -0.5;
-    if (x < 0.0)
-        x = -x;
-    if (x < 1.0)
-        return ((a + 2.0) * x - (a + 3.0)) * x * x + 1;
-    if (x < 2.0)
-        return (((x - 5) * x + 8) * x - 4) * a;
-    return 0.0;
-}
-
 static int32_t rounded(double w)
 {
     const double one = 1 << STK_WEIGHT_BITS;
     return w < 0 ? (int32_t)(-0.5 + w * one) : (int32_t)(0.5 + w * one);
 }
 
-static void weights_of(struct stk_axis *axis, size_t i, struct stk_filter f)
+static void weights_of(struct stk_axis *axis, size_t i,
+                       const struct stk_taps *taps)
 {
     int32_t x = axis->grid_first + (axis->mirrored ? -(int32_t)i : (int32_t)i);
-    double centre = (x + 0.5) * f.scale, sum = 0.0;
-    int32_t low = (int32_t)(centre - f.support + 0.5);
-    int32_t high = (int32_t)(centre + f.support + 0.5);
-    low = low < 0 ? 0 : low;
-    high = high > axis->crop ? axis->crop : high;
+    int32_t low, high, kind = interpolation_of(axis);
+    double centre = stk_taps_centre(taps, x), sum = 0.0;
+    stk_taps_bounds(taps, x, &low, &high);
     int32_t n = high - low;
     for (int32_t t = 0; t < n; t++) {
-        double at = (t + low - centre + 0.5) * f.inverse;
-        axis->work[t] = axis->cubic ? bicubic(at) : bilinear(at);
+        axis->work[t] = stk_taps_weight(taps, kind, centre, low + t);
         sum += axis->work[t];
     }
     axis->first[i] = low - axis->skipped;
@@ -125,11 +108,11 @@ static void weights_of(struct stk_axis *axis, size_t i, struct stk_filter f)
 
 void stk_axis_weights(struct stk_axis *axis)
 {
-    struct stk_filter f = stk_axis_filter(axis);
+    struct stk_taps taps = stk_axis_taps(axis);
     size_t n = (size_t)axis->n;
     axis->taps = 0;
     for (size_t i = 0; i < n; i++)
-        weights_of(axis, i, f);
+        weights_of(axis, i, &taps);
     for (size_t i = n; i < axis->padded; i++) {
         axis->first[i] = axis->first[n - 1];
         axis->count[i] = 0;

@@ -3,6 +3,7 @@
 #ifndef STK_AXIS_H
 #define STK_AXIS_H
 
+#include "augment/taps.h"
 #include "base/mem.h"
 #include "flow/sample.h"
 
@@ -47,11 +48,8 @@ struct stk_axis_want {
 int stk_axis_set(struct stk_axis *axis, const struct stk_axis_want *want);
 void stk_axis_fini(struct stk_axis *axis);
 
-/* Scale, support and its reciprocal as Pillow computes them, in double. */
-struct stk_filter {
-    double scale, support, inverse;
-};
-struct stk_filter stk_axis_filter(const struct stk_axis *axis);
+/* The axis as taps.h sees it: the definition of windows and filters. */
+struct stk_taps stk_axis_taps(const struct stk_axis *axis);
 
 /* The definition of weights: fills first, count, weight and taps. */
 void stk_axis_weights(struct stk_axis *axis);

@@ -26,7 +26,7 @@ struct stk_emit {
  * each is at most STK_TAP_LIMIT (a larger one comes in two halves).  The lists
  * have room for three more, which kernels may fill. */
 enum { STK_TAP_LIMIT = 32767 * 128 + 32767 };
-struct stk_taps {
+struct stk_row_taps {
     int32_t n;
     bool cubic; /* sums may leave 0 ... 255 */
     int32_t *weight;
@@ -48,18 +48,21 @@ struct stk_place_kernels {
                          ptrdiff_t to_stride);
     /* Vertical pass to one row of n bytes a plane, from dword rows (planes
      * plane dwords apart), or from rows of one plane's bytes. */
-    void (*down)(const struct stk_taps *taps, const uint32_t **rows,
+    void (*down)(const struct stk_row_taps *taps, const uint32_t **rows,
                  size_t plane, size_t n, uint8_t *const to[3]);
-    void (*down_bytes)(const struct stk_taps *taps, const uint8_t **rows,
+    void (*down_bytes)(const struct stk_row_taps *taps, const uint8_t **rows,
                        size_t n, uint8_t *to);
     void (*mirror)(const uint8_t *from, size_t n, uint8_t *to);
     /* One row of elements; to is channel 0's first. */
     void (*emit)(const struct stk_emit *emit, const uint8_t *const from[3],
                  size_t n, uint8_t *to);
+    /* Makes streamed stores visible like others; called once a sample. */
+    void (*fence)(void);
 };
 
 extern const struct stk_place_kernels stk_place_plain;
 #if defined(__x86_64__)
+#define STK_PLACE_VECTORS 1
 extern const struct stk_place_kernels stk_place_avx2, stk_place_avx512;
 #endif
 

@@ -60,7 +60,7 @@ static void write_sums(const int32_t *sum, size_t n, uint8_t *to)
         to[i] = clipped(sum[i]);
 }
 
-static void down(const struct stk_taps *taps, const uint32_t **rows,
+static void down(const struct stk_row_taps *taps, const uint32_t **rows,
                  size_t plane, size_t n, uint8_t *const to[3])
 {
     for (size_t c = 0; c < 3; c++)
@@ -78,7 +78,7 @@ static void down(const struct stk_taps *taps, const uint32_t **rows,
         }
 }
 
-static void down_bytes(const struct stk_taps *taps, const uint8_t **rows,
+static void down_bytes(const struct stk_row_taps *taps, const uint8_t **rows,
                        size_t n, uint8_t *to)
 {
     for (size_t x = 0; x < n; x += BLOCK) {
@@ -122,6 +122,10 @@ static void emit(const struct stk_emit *e, const uint8_t *const from[3],
     }
 }
 
+static void no_fence(void)
+{
+}
+
 const struct stk_place_kernels stk_place_plain = {
     .weights = stk_axis_weights,
     .pack = no_pack,
@@ -131,4 +135,5 @@ const struct stk_place_kernels stk_place_plain = {
     .down_bytes = down_bytes,
     .mirror = mirror,
     .emit = emit,
+    .fence = no_fence,
 };

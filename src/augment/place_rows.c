@@ -286,6 +286,8 @@ void stk_placer_rows(struct stk_placer *p, const struct stk_strip *strip)
         down_from_bytes(p, strip);
         break;
     }
+    if (stk_placer_done(p))
+        p->kernels->fence();
     /* The first pass has taken its share out of emit_ns already. */
     p->times.emit_ns += stk_now_ns() - start;
 }

@@ -50,7 +50,7 @@ struct stk_placer {
 
     struct stk_rows between; /* DOWN_ACROSS: rows of the source's width */
     struct stk_rows stage;   /* finished bytes, not yet elements */
-    struct stk_taps taps;
+    struct stk_row_taps taps;
     const void **tap_rows; /* [2 * taps + 4] */
     struct stk_scratch ring_memory, row_memory, tap_memory;
 };

@@ -1,0 +1,232 @@
+/* The vertical pass and the finished elements with AVX-512. */
+#include "augment/place_avx512.h"
+
+#include <immintrin.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+enum { HALF = 1 << (STK_WEIGHT_BITS - 1) };
+
+static inline __mmask64 first_lanes(size_t n)
+{
+    return n < 64 ? (1ull << n) - 1 : ~0ull;
+}
+
+INLINE __m512i level(__m512i sum, const bool is_cubic)
+{
+    if (is_cubic)
+        sum = _mm512_max_epi32(sum, _mm512_setzero_si512());
+    sum = _mm512_srli_epi32(sum, STK_WEIGHT_BITS);
+    return is_cubic ? _mm512_min_epi32(sum, _mm512_set1_epi32(255)) : sum;
+}
+
+/* Four vectors of 16 pixels, one after the other, to 64 bytes in order. */
+INLINE __m512i bytes_of(const __m512i v[4])
+{
+    __m512i order =
+        _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    __m512i a = _mm512_packus_epi32(v[0], v[1]);
+    __m512i b = _mm512_packus_epi32(v[2], v[3]);
+    return _mm512_permutexvar_epi32(order, _mm512_packus_epi16(a, b));
+}
+
+/* vectors * 16 pixels of one plane; n_taps 0: taps->n. */
+INLINE void down_block(const struct stk_row_taps *taps, const uint32_t **rows,
+                       size_t at, const int vectors, const int n_taps,
+                       const bool is_cubic, __mmask64 real, uint8_t *to)
+{
+    int n = n_taps ? n_taps : taps->n;
+    __m512i sum[4];
+    for (int k = 0; k < 4; k++)
+        sum[k] = _mm512_set1_epi32(HALF);
+    for (int t = 0; t < n; t++) {
+        __m512i w = _mm512_set1_epi32((int32_t)taps->packed[t]);
+        const uint32_t *row = rows[t] + at;
+        for (int k = 0; k < vectors; k++)
+            sum[k] =
+                _mm512_dpwssd_epi32(sum[k], _mm512_load_si512(row + 16 * k), w);
+    }
+    for (int k = 0; k < 4; k++)
+        sum[k] = level(sum[k], is_cubic);
+    _mm512_mask_storeu_epi8(to, real, bytes_of(sum));
+}
+
+INLINE void down_planes(const struct stk_row_taps *taps, const uint32_t **rows,
+                        size_t plane, size_t n, uint8_t *const to[3],
+                        const int n_taps, const bool is_cubic)
+{
+    for (size_t c = 0; c < 3; c++) {
+        size_t at = c * plane, x = 0;
+        for (; x + 64 <= n; x += 64)
+            down_block(taps, rows, at + x, 4, n_taps, is_cubic, ~0ull,
+                       to[c] + x);
+        __mmask64 real = first_lanes(n - x);
+        if (n - x > 32)
+            down_block(taps, rows, at + x, ((int)(n - x) + 15) / 16, n_taps,
+                       is_cubic, real, to[c] + x);
+        else if (n - x > 16)
+            down_block(taps, rows, at + x, 2, n_taps, is_cubic, real,
+                       to[c] + x);
+        else if (n > x)
+            down_block(taps, rows, at + x, 1, n_taps, is_cubic, real,
+                       to[c] + x);
+    }
+}
+
+/* A pixel is there as p << 16 and p << 7: its weight in two halves. */
+static void pack_halves(const struct stk_row_taps *taps)
+{
+    for (int32_t t = 0; t < taps->n; t++) {
+        int32_t k = taps->weight[t], high = k >> 7;
+        if (high > 32767)
+            high = 32767;
+        taps->packed[t] = ((uint32_t)high & 0xffff) | (uint32_t)(k - high * 128)
+                                                          << 16;
+    }
+}
+
+static void down(const struct stk_row_taps *taps, const uint32_t **rows,
+                 size_t plane, size_t n, uint8_t *const to[3])
+{
+    pack_halves(taps);
+    if (taps->cubic) {
+        if (taps->n == 4)
+            down_planes(taps, rows, plane, n, to, 4, true);
+        else
+            down_planes(taps, rows, plane, n, to, 0, true);
+        return;
+    }
+    switch (taps->n) {
+    case 1:
+        down_planes(taps, rows, plane, n, to, 1, false);
+        break;
+    case 2:
+        down_planes(taps, rows, plane, n, to, 2, false);
+        break;
+    case 3:
+        down_planes(taps, rows, plane, n, to, 3, false);
+        break;
+    case 4:
+        down_planes(taps, rows, plane, n, to, 4, false);
+        break;
+    case 5:
+        down_planes(taps, rows, plane, n, to, 5, false);
+        break;
+    default:
+        down_planes(taps, rows, plane, n, to, 0, false);
+    }
+}
+
+/* Four rows at a time: their bytes interleaved to dwords, weights as three
+ * signed base-256 digits.  Returns the number of quads. */
+static int32_t pack_digits(const struct stk_row_taps *taps,
+                           const uint8_t **rows)
+{
+    int32_t quads = (taps->n + 3) / 4;
+    for (int32_t t = taps->n; t < 4 * quads; t++) {
+        taps->weight[t] = 0;
+        rows[t] = rows[0];
+    }
+    for (int32_t q = 0; q < quads; q++) {
+        uint32_t digit[3] = {0};
+        for (int32_t t = 0; t < 4; t++) {
+            int32_t k = taps->weight[4 * q + t];
+            for (int32_t e = 0; e < 3; e++) {
+                digit[e] |= ((uint32_t)k & 255) << 8 * t;
+                k = (k + 128) >> 8;
+            }
+        }
+        for (int32_t e = 0; e < 3; e++)
+            taps->packed[3 * q + e] = digit[e];
+    }
+    return quads;
+}
+
+struct digit_sums {
+    __m512i v[4][3];
+};
+
+INLINE void add_quad(struct digit_sums *s, const uint8_t **rows, size_t x,
+                     const uint32_t *packed)
+{
+    __m512i r[4];
+    for (int t = 0; t < 4; t++)
+        r[t] = _mm512_loadu_si512(rows[t] + x);
+    __m512i a = _mm512_unpacklo_epi8(r[0], r[1]);
+    __m512i b = _mm512_unpackhi_epi8(r[0], r[1]);
+    __m512i c = _mm512_unpacklo_epi8(r[2], r[3]);
+    __m512i d = _mm512_unpackhi_epi8(r[2], r[3]);
+    __m512i v[4] = {_mm512_unpacklo_epi16(a, c), _mm512_unpackhi_epi16(a, c),
+                    _mm512_unpacklo_epi16(b, d), _mm512_unpackhi_epi16(b, d)};
+    for (int e = 0; e < 3; e++) {
+        __m512i w = _mm512_set1_epi32((int32_t)packed[e]);
+        for (int k = 0; k < 4; k++)
+            s->v[k][e] = _mm512_dpbusd_epi32(s->v[k][e], v[k], w);
+    }
+}
+
+INLINE void down_bytes_of(const struct stk_row_taps *taps, const uint8_t **rows,
+                          size_t n, uint8_t *to, const int n_quads)
+{
+    int32_t quads = n_quads ? n_quads : (taps->n + 3) / 4;
+    for (size_t x = 0; x < n; x += 64) {
+        struct digit_sums s;
+        for (int k = 0; k < 4; k++) {
+            s.v[k][0] = _mm512_set1_epi32(HALF);
+            s.v[k][1] = s.v[k][2] = _mm512_setzero_si512();
+        }
+        for (int32_t q = 0; q < quads; q++)
+            add_quad(&s, rows + 4 * q, x, taps->packed + 3 * q);
+        __m512i out[4];
+        for (int k = 0; k < 4; k++) {
+            __m512i high = _mm512_slli_epi32(s.v[k][2], 8);
+            high = _mm512_slli_epi32(_mm512_add_epi32(high, s.v[k][1]), 8);
+            __m512i sum = _mm512_add_epi32(high, s.v[k][0]);
+            out[k] = _mm512_srai_epi32(sum, STK_WEIGHT_BITS);
+        }
+        /* Both packs saturate, which is the clip. */
+        __m512i bytes = _mm512_packus_epi16(_mm512_packs_epi32(out[0], out[1]),
+                                            _mm512_packs_epi32(out[2], out[3]));
+        _mm512_mask_storeu_epi8(to + x, first_lanes(n - x), bytes);
+    }
+}
+
+static void down_bytes(const struct stk_row_taps *taps, const uint8_t **rows,
+                       size_t n, uint8_t *to)
+{
+    if (pack_digits(taps, rows) == 1)
+        down_bytes_of(taps, rows, n, to, 1);
+    else
+        down_bytes_of(taps, rows, n, to, 0);
+}
+
+static void mirror(const uint8_t *from, size_t n, uint8_t *to)
+{
+    __m512i iota = _mm512_setr_epi64(0x38393a3b3c3d3e3f, 0x3031323334353637,
+                                     0x28292a2b2c2d2e2f, 0x2021222324252627,
+                                     0x18191a1b1c1d1e1f, 0x1011121314151617,
+                                     0x08090a0b0c0d0e0f, 0x0001020304050607);
+    for (size_t x = 0; x < n; x += 64) {
+        /* Reads up to 63 bytes in front of the row: slack. */
+        __m512i v = _mm512_loadu_si512(from + (ptrdiff_t)(n - x) - 64);
+        _mm512_mask_storeu_epi8(to + x, first_lanes(n - x),
+                                _mm512_permutexvar_epi8(iota, v));
+    }
+}
+
+static void fence(void)
+{
+    _mm_sfence();
+}
+
+const struct stk_place_kernels stk_place_avx512 = {
+    .weights = stk_weights_avx512,
+    .pack = stk_pack_avx512,
+    .across = stk_across_avx512,
+    .across_bytes = stk_across_bytes_avx512,
+    .down = down,
+    .down_bytes = down_bytes,
+    .mirror = mirror,
+    .emit = stk_emit_avx512,
+    .fence = fence,
+};
