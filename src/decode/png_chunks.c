@@ -56,6 +56,9 @@ static int read_head(struct stk_png *png, struct chunk *chunk)
     chunk->length = be32(p);
     chunk->id = 0;
     if (bytes_left(png) < 8) { /* a chunk of an unknown kind, to Pillow */
+        for (size_t i = 4; i < bytes_left(png); i++)
+            chunk->id |= p[i];
+        chunk->id &= 0x80;
         skip(png, 8);
         return 0;
     }
