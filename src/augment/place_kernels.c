@@ -9,7 +9,7 @@ const struct stk_place_kernels *stk_place_kernels_of(int cpu)
     if (cpu == STOKER_CPU_AVX512)
         return &stk_place_avx512;
     if (cpu == STOKER_CPU_AVX2)
-        return &stk_place_plain; /*TODO avx2*/
+        return &stk_place_avx2;
 #else
     (void)cpu;
 #endif

@@ -1,0 +1,18 @@
+/* The AVX2 kernels of placing, across several files. */
+#ifndef STK_PLACE_AVX2_H
+#define STK_PLACE_AVX2_H
+
+#include "augment/place_kernels.h"
+
+void stk_weights_avx2(struct stk_axis *axis);
+void stk_pack_avx2(struct stk_axis *axis);
+void stk_across_avx2(const struct stk_axis *axis, const uint8_t *const from[3],
+                     size_t stride, int32_t n_rows, uint32_t *const *to);
+void stk_across_bytes_avx2(const struct stk_axis *axis,
+                           const uint8_t *const from[3], size_t stride,
+                           int32_t n_rows, uint8_t *const to[3],
+                           ptrdiff_t to_stride);
+void stk_emit_avx2(const struct stk_emit *emit, const uint8_t *const from[3],
+                   size_t n, uint8_t *to);
+
+#endif

@@ -1,0 +1,118 @@
+/* Weights of an axis four outputs at a time: axis.c's operations, in their
+ * order, so that every bit agrees. */
+#include "augment/place_avx2.h"
+
+#include <immintrin.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE __m256d magnitude(__m256d x)
+{
+    return _mm256_andnot_pd(_mm256_set1_pd(-0.0), x);
+}
+
+INLINE __m256d hat(__m256d x)
+{
+    __m256d one = _mm256_set1_pd(1.0), d = magnitude(x);
+    return _mm256_and_pd(_mm256_cmp_pd(d, one, _CMP_LT_OQ),
+                         _mm256_sub_pd(one, d));
+}
+
+INLINE __m256d cubic(__m256d x)
+{
+    const double a = -0.5;
+    __m256d d = magnitude(x);
+    __m256d in = _mm256_sub_pd(_mm256_mul_pd(_mm256_set1_pd(a + 2.0), d),
+                               _mm256_set1_pd(a + 3.0));
+    in = _mm256_mul_pd(_mm256_mul_pd(in, d), d);
+    in = _mm256_add_pd(in, _mm256_set1_pd(1.0));
+    __m256d out = _mm256_sub_pd(d, _mm256_set1_pd(5.0));
+    out = _mm256_add_pd(_mm256_mul_pd(out, d), _mm256_set1_pd(8.0));
+    out = _mm256_sub_pd(_mm256_mul_pd(out, d), _mm256_set1_pd(4.0));
+    out = _mm256_mul_pd(out, _mm256_set1_pd(a));
+    __m256d near = _mm256_cmp_pd(d, _mm256_set1_pd(1.0), _CMP_LT_OQ);
+    __m256d far = _mm256_cmp_pd(d, _mm256_set1_pd(2.0), _CMP_LT_OQ);
+    return _mm256_blendv_pd(_mm256_and_pd(far, out), in, near);
+}
+
+/* To 22 bits, away from zero at halves. */
+INLINE __m128i rounded(__m256d w)
+{
+    __m256d sign = _mm256_and_pd(w, _mm256_set1_pd(-0.0));
+    __m256d half = _mm256_or_pd(_mm256_set1_pd(0.5), sign);
+    w = _mm256_mul_pd(w, _mm256_set1_pd(1 << STK_WEIGHT_BITS));
+    return _mm256_cvttpd_epi32(_mm256_add_pd(half, w));
+}
+
+/* Lanes where a < b, as a mask of doubles. */
+INLINE __m256d less(__m128i a, __m128i b)
+{
+    return _mm256_castsi256_pd(_mm256_cvtepi32_epi64(_mm_cmplt_epi32(a, b)));
+}
+
+INLINE void store(int32_t *to, __m128i v)
+{
+    _mm_store_si128((__m128i *)(void *)to, v);
+}
+
+/* Outputs i ... i + 3; those behind the last are it without taps. */
+INLINE __m128i weights_of_4(struct stk_axis *axis, struct stk_taps f, size_t i,
+                            const bool is_cubic)
+{
+    __m128i out =
+        _mm_add_epi32(_mm_set1_epi32((int32_t)i), _mm_setr_epi32(0, 1, 2, 3));
+    __m128i last = _mm_set1_epi32(axis->n - 1);
+    __m128i unreal = _mm_cmpgt_epi32(out, last);
+    __m128i start = _mm_set1_epi32(axis->grid_first);
+    out = _mm_min_epi32(out, last);
+    out =
+        axis->mirrored ? _mm_sub_epi32(start, out) : _mm_add_epi32(start, out);
+    __m256d half = _mm256_set1_pd(0.5), sum = _mm256_setzero_pd();
+    __m256d centre = _mm256_mul_pd(_mm256_add_pd(_mm256_cvtepi32_pd(out), half),
+                                   _mm256_set1_pd(f.scale));
+    __m256d support = _mm256_set1_pd(f.support);
+    __m128i low = _mm256_cvttpd_epi32(
+        _mm256_add_pd(_mm256_sub_pd(centre, support), half));
+    __m128i high = _mm256_cvttpd_epi32(
+        _mm256_add_pd(_mm256_add_pd(centre, support), half));
+    low = _mm_max_epi32(low, _mm_setzero_si128());
+    high = _mm_min_epi32(high, _mm_set1_epi32(axis->crop));
+    __m128i count = _mm_andnot_si128(unreal, _mm_sub_epi32(high, low));
+    store(axis->count + i, count);
+    store(axis->first + i, _mm_sub_epi32(low, _mm_set1_epi32(axis->skipped)));
+
+    __m256d inverse = _mm256_set1_pd(1.0 / f.filter_scale);
+    for (int32_t t = 0; t < axis->max_taps; t++) {
+        __m128i tap = _mm_set1_epi32(t);
+        __m256d at = _mm256_cvtepi32_pd(_mm_add_epi32(tap, low));
+        at = _mm256_add_pd(_mm256_sub_pd(at, centre), half);
+        at = _mm256_mul_pd(at, inverse);
+        __m256d w = is_cubic ? cubic(at) : hat(at);
+        w = _mm256_and_pd(w, less(tap, count));
+        _mm256_store_pd(axis->work + 4 * t, w);
+        sum = _mm256_add_pd(sum, w);
+    }
+    __m256d none = _mm256_cmp_pd(sum, _mm256_setzero_pd(), _CMP_EQ_OQ);
+    sum = _mm256_blendv_pd(sum, _mm256_set1_pd(1.0), none);
+    for (int32_t t = 0; t < axis->max_taps; t++) {
+        __m256d w = _mm256_div_pd(_mm256_load_pd(axis->work + 4 * t), sum);
+        store(axis->weight + (size_t)t * axis->padded + i, rounded(w));
+    }
+    return count;
+}
+
+void stk_weights_avx2(struct stk_axis *axis)
+{
+    struct stk_taps taps = stk_axis_taps(axis);
+    __m128i most = _mm_setzero_si128();
+    for (size_t i = 0; i < axis->padded; i += 4)
+        most = _mm_max_epi32(most, axis->cubic
+                                       ? weights_of_4(axis, taps, i, true)
+                                       : weights_of_4(axis, taps, i, false));
+    int32_t lane[4];
+    _mm_storeu_si128((__m128i *)(void *)lane, most);
+    axis->taps = lane[0];
+    for (int k = 1; k < 4; k++)
+        if (lane[k] > axis->taps)
+            axis->taps = lane[k];
+}
