@@ -114,6 +114,8 @@ static void maybe_change(struct file *file)
     file->size += (int64_t)chance(3) * 100 - 100;
     if (file->size < 1)
         file->size = 1;
+    if (file->size > MAX_BYTES)
+        file->size = MAX_BYTES;
 }
 
 static int stat_call(void *self, int fd, struct stk_io_stat *out)
