@@ -10,6 +10,9 @@
 
 struct stk_jpeg_codec;
 
+/* Scratch over this is given back after each sample: a giant passes by. */
+enum { STK_DECODER_KEEP_BYTES = 16 << 20 };
+
 /* Interleaved RGB rows without gaps, top to bottom. */
 struct stk_whole {
     struct stk_scratch rgb;

@@ -9,9 +9,6 @@
 #include "decode/jpeg.h"
 #include "decode/sniff.h"
 
-/* Scratch over this is given back after each sample: a giant passes by. */
-enum { KEEP_BYTES = 16 << 20 };
-
 static const struct stk_codec *const codecs[] = {
     &stk_codec_jpeg,
 #ifdef STK_HAVE_PNG
@@ -252,9 +249,9 @@ void stk_decoder_end(struct stk_decoder *decoder)
     decoder->window = (struct stk_window){0};
     decoder->next_row = 0;
     decoder->whole.filled = false;
-    stk_scratch_trim(&decoder->whole.rgb, KEEP_BYTES);
-    stk_scratch_trim(&decoder->lines, KEEP_BYTES);
-    stk_scratch_trim(&decoder->planes, KEEP_BYTES);
+    stk_scratch_trim(&decoder->whole.rgb, STK_DECODER_KEEP_BYTES);
+    stk_scratch_trim(&decoder->lines, STK_DECODER_KEEP_BYTES);
+    stk_scratch_trim(&decoder->planes, STK_DECODER_KEEP_BYTES);
 }
 
 bool stk_decoder_was_own(const struct stk_decoder *decoder)
