@@ -1,0 +1,216 @@
+/* The whole loader over a folder of images (files directly in it or in class
+ * folders): images a second and CPU time an image, from memory or from files.
+ * Prints one line: "img_s cpu_ms_img own_share". */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "stoker/stoker.h"
+
+enum { MAX_FILES = 100000 };
+
+static char *paths[MAX_FILES];
+static stoker_item items[MAX_FILES];
+static size_t n_files;
+
+static bool is_image(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    return dot &&
+           (strcasecmp(dot, ".jpg") == 0 || strcasecmp(dot, ".jpeg") == 0 ||
+            strcasecmp(dot, ".png") == 0);
+}
+
+static void find(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    struct dirent *entry;
+
+    while (dir && (entry = readdir(dir)) && n_files < MAX_FILES) {
+        char *path;
+        struct stat st;
+        if (entry->d_name[0] == '.' ||
+            asprintf(&path, "%s/%s", folder, entry->d_name) < 0)
+            continue;
+        if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+            find(path);
+            free(path);
+        } else if (is_image(path)) {
+            paths[n_files++] = path;
+        } else {
+            free(path);
+        }
+    }
+    if (dir)
+        closedir(dir);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void read_all(bool in_memory)
+{
+    qsort(paths, n_files, sizeof paths[0], by_name);
+    for (size_t i = 0; i < n_files; i++) {
+        items[i] = (stoker_item){.path = paths[i], .length = -1};
+        if (!in_memory)
+            continue;
+        FILE *f = fopen(paths[i], "rb");
+        struct stat st;
+        if (!f || fstat(fileno(f), &st) < 0)
+            exit(1);
+        void *data = malloc((size_t)st.st_size);
+        if (fread(data, 1, (size_t)st.st_size, f) != (size_t)st.st_size)
+            exit(1);
+        fclose(f);
+        items[i] = (stoker_item){.name = paths[i],
+                                 .source = STOKER_SOURCE_MEMORY,
+                                 .data = data,
+                                 .length = st.st_size};
+    }
+}
+
+static double seconds(clockid_t clock)
+{
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int find_word(const char *word, const char *const *words, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (strcmp(word, words[i]) == 0)
+            return i;
+    fprintf(stderr, "bench_loader: unknown word %s\n", word);
+    exit(2);
+}
+
+int main(int argc, char **argv)
+{
+    static const char *const dtypes[] = {"u8", "f16", "bf16", "f32"};
+    static const char *const cpus[] = {"auto", "scalar", "avx2", "avx512"};
+    static const char *const decoders[] = {"auto", "libjpeg"};
+    static const char *const ios[] = {"auto", "uring", "pread"};
+    static const struct option longs[] = {
+        {"memory", 0, 0, 'm'},
+        {"dtype", 1, 0, 't'},
+        {"cpu", 1, 0, 'c'},
+        {"decoder", 1, 0, 'd'},
+        {"workers", 1, 0, 'w'},
+        {"seconds", 1, 0, 's'},
+        {"val", 0, 0, 'v'},
+        {"nhwc", 0, 0, 'n'},
+        {"io", 1, 0, 'i'},
+        {"batch", 1, 0, 'b'},
+        {"bicubic", 0, 0, 'u'},
+        {"slots", 1, 0, 'l'},
+        {0},
+    };
+    const float mean[3] = {0.485f, 0.456f, 0.406f};
+    const float std[3] = {0.229f, 0.224f, 0.225f};
+    stoker_transform list[3] = {stoker_random_resized_crop(224, 224),
+                                stoker_random_horizontal_flip(0.5)};
+    stoker_options opt;
+    stoker_error err;
+    stoker_dataset *ds;
+    stoker_loader *loader;
+    stoker_batch *batch;
+    bool in_memory = false;
+    double limit = 2;
+    int c;
+
+    stoker_options_init(&opt, sizeof opt);
+    opt.n_workers = 2;
+    opt.n_transforms = 2;
+    opt.transforms = list;
+    while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+        if (c == 'm')
+            in_memory = true;
+        else if (c == 't')
+            opt.dtype = find_word(optarg, dtypes, 4);
+        else if (c == 'c')
+            opt.cpu = find_word(optarg, cpus, 4);
+        else if (c == 'd')
+            opt.decoder = find_word(optarg, decoders, 2);
+        else if (c == 'i')
+            opt.io = find_word(optarg, ios, 3);
+        else if (c == 'w')
+            opt.n_workers = atoi(optarg);
+        else if (c == 's')
+            limit = atof(optarg);
+        else if (c == 'n')
+            opt.layout = STOKER_NHWC;
+        else if (c == 'b')
+            opt.batch_size = atoi(optarg);
+        else if (c == 'l')
+            opt.n_slots = atoi(optarg);
+        else if (c == 'v') {
+            list[0] = stoker_resize(256, 0);
+            list[1] = stoker_center_crop(224, 224);
+        } else if (c == 'u')
+            list[0].as.random_resized_crop.interpolation = STOKER_BICUBIC;
+        else
+            return 2;
+    }
+    if (optind >= argc)
+        return 2;
+    if (opt.dtype != STOKER_U8)
+        list[opt.n_transforms++] = stoker_normalize(mean, std);
+    find(argv[optind]);
+    read_all(in_memory);
+    if (stoker_dataset_from_items(&ds, items, n_files, sizeof items[0], &err) ||
+        stoker_loader_open(&loader, ds, &opt, &err)) {
+        fprintf(stderr, "bench_loader: %s\n", err.text);
+        return 1;
+    }
+    /* Warm: the first epoch fills caches and scratch. */
+    int64_t n = 0;
+    double start = 0, cpu = 0, now = 0;
+    for (int epoch = 0; !n || now - start < limit;) {
+        int rc = stoker_loader_next(loader, &batch, -1, &err);
+        if (rc < 0) {
+            fprintf(stderr, "bench_loader: %s\n", err.text);
+            return 1;
+        }
+        now = seconds(CLOCK_MONOTONIC);
+        if (rc == STOKER_END) {
+            if (epoch++ == 0) {
+                start = now;
+                cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
+            }
+            continue;
+        }
+        stoker_batch_info info = {.size = sizeof info};
+        stoker_batch_info_get(batch, &info);
+        n += epoch ? info.n_rows : 0;
+        stoker_batch_release(batch);
+    }
+    cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+    stoker_stats stats = {.size = sizeof stats};
+    stoker_loader_stats(loader, &stats);
+    printf("%.1f %.4f %.3f\n", (double)n / (now - start), cpu * 1e3 / (double)n,
+           (double)stats.n_own_decoder / (double)stats.n_samples);
+    if (getenv("BENCH_STAGES")) {
+        double k = 1e-6 / (double)stats.n_samples;
+        printf("ms/img: read %.4f probe %.4f decode %.4f resample %.4f "
+               "emit %.4f idle %.4f input %.4f\n",
+               k * (double)stats.read_ns, k * (double)stats.probe_ns,
+               k * (double)stats.decode_ns, k * (double)stats.resample_ns,
+               k * (double)stats.emit_ns, k * (double)stats.idle_ns,
+               k * (double)stats.input_ns);
+    }
+    stoker_loader_close(&loader);
+    stoker_dataset_free(ds);
+    return 0;
+}
