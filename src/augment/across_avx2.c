@@ -137,7 +137,9 @@ INLINE __m256i joined(__m256i high, __m256i low)
     return _mm256_add_epi32(_mm256_slli_epi32(high, 11), low);
 }
 
-INLINE __m256i near_of(const struct group *g, const uint8_t *row, int pairs)
+/* pick and weight: copies of the group's that stay in registers. */
+INLINE __m256i near_of(const struct group *g, __m256i pick,
+                       const __m256i *weight, const uint8_t *row, int pairs)
 {
     const uint8_t *a = row + g->base[0], *b = row + g->base[1];
     __m256i high = _mm256_setzero_si256(), low = _mm256_set1_epi32(HALF);
@@ -145,9 +147,9 @@ INLINE __m256i near_of(const struct group *g, const uint8_t *row, int pairs)
         __m256i v =
             _mm256_inserti128_si256(_mm256_castsi128_si256(bytes_at(a + 2 * p)),
                                     bytes_at(b + 2 * p), 1);
-        v = _mm256_shuffle_epi8(v, g->pick);
-        high = _mm256_add_epi32(high, _mm256_madd_epi16(v, g->weight[2 * p]));
-        low = _mm256_add_epi32(low, _mm256_madd_epi16(v, g->weight[2 * p + 1]));
+        v = _mm256_shuffle_epi8(v, pick);
+        high = _mm256_add_epi32(high, _mm256_madd_epi16(v, weight[2 * p]));
+        low = _mm256_add_epi32(low, _mm256_madd_epi16(v, weight[2 * p + 1]));
     }
     return joined(high, low);
 }
@@ -196,11 +198,15 @@ INLINE void put_bytes(uint8_t *to, size_t left, __m256i v)
 {
     v = _mm256_packus_epi32(v, v);
     v = _mm256_packus_epi16(v, v);
-    uint32_t half[2] = {
-        (uint32_t)_mm256_extract_epi32(v, 0),
-        (uint32_t)_mm256_extract_epi32(v, 4),
-    };
-    memcpy(to, half, left < 8 ? left : 8);
+    __m128i bytes = _mm_unpacklo_epi32(_mm256_castsi256_si128(v),
+                                       _mm256_extracti128_si256(v, 1));
+    uint8_t eight[8];
+    if (left >= 8) {
+        _mm_storel_epi64((__m128i *)(void *)to, bytes);
+        return;
+    }
+    _mm_storel_epi64((__m128i *)(void *)eight, bytes);
+    memcpy(to, eight, left);
 }
 
 INLINE void put(const struct job *job, const bool dwords, int32_t r, size_t c,
@@ -220,23 +226,41 @@ INLINE void put(const struct job *job, const bool dwords, int32_t r, size_t c,
                   (size_t)axis->n - i, v);
 }
 
-INLINE void run(const struct stk_axis *axis, const struct job *job,
-                const int pairs, const bool dwords)
+/* fixed: pairs known while compiling, 0 for any number. */
+INLINE void run_near(const struct stk_axis *axis, const struct job *job,
+                     const int fixed, const bool dwords)
 {
     size_t step = group_bytes(axis);
-    int chunks = (axis->taps + 15) / 16;
-    bool far = axis->packing == FAR;
     for (size_t i = 0; i < axis->padded; i += 8) {
-        const uint8_t *packed = axis->packed + (far ? i : i / 8) * step;
+        const uint8_t *packed = axis->packed + i / 8 * step;
         const struct group *g = (const struct group *)(const void *)packed;
+        const __m256i *weight = g->weight;
+        __m256i copy[8], pick = g->pick;
+        for (int k = 0; k < 2 * fixed; k++)
+            copy[k] = weight[k];
         for (size_t c = 0; c < 3; c++) {
             const uint8_t *row = job->from[c];
             for (int32_t r = 0; r < job->n_rows; r++, row += job->stride)
                 put(job, dwords, r, c, i, axis,
-                    pairs == 0 ? far_of(packed, step, row, chunks)
-                               : near_of(g, row, pairs));
+                    fixed
+                        ? near_of(g, pick, copy, row, fixed)
+                        : near_of(g, pick, weight, row, (axis->taps + 1) / 2));
         }
     }
+}
+
+INLINE void run_far(const struct stk_axis *axis, const struct job *job,
+                    const bool dwords)
+{
+    size_t step = group_bytes(axis);
+    int chunks = (axis->taps + 15) / 16;
+    for (size_t i = 0; i < axis->padded; i += 8)
+        for (size_t c = 0; c < 3; c++) {
+            const uint8_t *row = job->from[c];
+            for (int32_t r = 0; r < job->n_rows; r++, row += job->stride)
+                put(job, dwords, r, c, i, axis,
+                    far_of(axis->packed + i * step, step, row, chunks));
+        }
 }
 
 INLINE void choose_run(const struct stk_axis *axis, const struct job *job,
@@ -244,15 +268,15 @@ INLINE void choose_run(const struct stk_axis *axis, const struct job *job,
 {
     int pairs = (axis->taps + 1) / 2;
     if (axis->packing == FAR)
-        run(axis, job, 0, dwords);
+        run_far(axis, job, dwords);
     else if (pairs == 1)
-        run(axis, job, 1, dwords);
+        run_near(axis, job, 1, dwords);
     else if (pairs == 2)
-        run(axis, job, 2, dwords);
+        run_near(axis, job, 2, dwords);
     else if (pairs == 3)
-        run(axis, job, 3, dwords);
+        run_near(axis, job, 3, dwords);
     else
-        run(axis, job, pairs, dwords);
+        run_near(axis, job, 0, dwords);
 }
 
 void stk_across_avx2(const struct stk_axis *axis, const uint8_t *const from[3],

@@ -260,27 +260,28 @@ INLINE __m512i joined(const __m512i sum[3])
     return _mm512_add_epi32(_mm512_slli_epi32(high, 8), sum[0]);
 }
 
-INLINE __m512i pairs_of(const struct group *g, const uint8_t *at)
+/* pick and weight: copies of a group's that stay in registers. */
+INLINE __m512i pairs_of(__m512i pick, const __m512i *weight, const uint8_t *at)
 {
-    __m512i v = _mm512_maskz_permutexvar_epi8(0x5555555555555555, g->pick,
+    __m512i v = _mm512_maskz_permutexvar_epi8(0x5555555555555555, pick,
                                               _mm512_loadu_si512(at));
-    __m512i high = _mm512_madd_epi16(v, g->weight[0]);
-    __m512i low = _mm512_dpwssd_epi32(_mm512_set1_epi32(HALF), v, g->weight[1]);
+    __m512i high = _mm512_madd_epi16(v, weight[0]);
+    __m512i low = _mm512_dpwssd_epi32(_mm512_set1_epi32(HALF), v, weight[1]);
     return _mm512_add_epi32(_mm512_slli_epi32(high, 11), low);
 }
 
-INLINE __m512i quads_of(const struct group *g, const uint8_t *at, int quads,
-                        const bool wide)
+INLINE __m512i quads_of(__m512i pick, const __m512i *weight, const uint8_t *at,
+                        int quads, const bool wide)
 {
     __m512i sum[3] = {_mm512_set1_epi32(HALF), _mm512_setzero_si512(),
                       _mm512_setzero_si512()};
     for (int q = 0; q < quads; q++, at += 4) {
         __m512i v = _mm512_loadu_si512(at);
-        v = wide ? _mm512_permutex2var_epi8(v, g->pick,
-                                            _mm512_loadu_si512(at + 64))
-                 : _mm512_permutexvar_epi8(g->pick, v);
+        v = wide
+                ? _mm512_permutex2var_epi8(v, pick, _mm512_loadu_si512(at + 64))
+                : _mm512_permutexvar_epi8(pick, v);
         for (int e = 0; e < 3; e++)
-            sum[e] = _mm512_dpbusd_epi32(sum[e], v, g->weight[3 * q + e]);
+            sum[e] = _mm512_dpbusd_epi32(sum[e], v, weight[3 * q + e]);
     }
     return joined(sum);
 }
@@ -358,30 +359,49 @@ struct job {
     struct sink to;
 };
 
-INLINE void run(const struct stk_axis *axis, const struct job *job,
-                const int form, const int quads, const bool dwords,
-                const bool is_cubic)
+/* fixed: vectors of weights known while compiling, 0 for any number. */
+INLINE void run_near(const struct stk_axis *axis, const struct job *job,
+                     const int form, const int fixed, const bool dwords,
+                     const bool is_cubic)
 {
     size_t step = group_bytes(axis);
-    int chunks = (axis->taps + 15) / 16;
+    int quads = fixed ? fixed / 3 : (axis->taps + 3) / 4;
     for (size_t i = 0; i < axis->padded; i += 16) {
         const uint8_t *packed = axis->packed + i / 16 * step;
         const struct group *g = (const struct group *)(const void *)packed;
         size_t left = (size_t)axis->n - i;
         __mmask16 real = (__mmask16)(left < 16 ? (1u << left) - 1 : 0xffff);
+        __m512i copy[12], pick = g->pick;
+        const __m512i *weight = fixed ? copy : g->weight;
+        for (int k = 0; k < fixed; k++)
+            copy[k] = g->weight[k];
         for (size_t c = 0; c < 3; c++) {
-            const uint8_t *row = job->from[c];
-            for (int32_t r = 0; r < job->n_rows; r++, row += job->stride) {
-                __m512i v;
-                if (form == FAR)
-                    v = far_of((const void *)packed, row, chunks);
-                else if (form == PAIRS)
-                    v = pairs_of(g, row + g->base[0]);
-                else
-                    v = quads_of(g, row + g->base[0], quads, form == WIDE);
+            const uint8_t *at = job->from[c] + g->base[0];
+            for (int32_t r = 0; r < job->n_rows; r++, at += job->stride) {
+                __m512i v = form == PAIRS ? pairs_of(pick, weight, at)
+                                          : quads_of(pick, weight, at, quads,
+                                                     form == WIDE);
                 put(&job->to, dwords, r, c, i, axis->padded, real,
                     level(v, is_cubic));
             }
+        }
+    }
+}
+
+INLINE void run_far(const struct stk_axis *axis, const struct job *job,
+                    const bool dwords, const bool is_cubic)
+{
+    size_t step = group_bytes(axis);
+    int chunks = (axis->taps + 15) / 16;
+    for (size_t i = 0; i < axis->padded; i += 16) {
+        const void *packed = axis->packed + i / 16 * step;
+        size_t left = (size_t)axis->n - i;
+        __mmask16 real = (__mmask16)(left < 16 ? (1u << left) - 1 : 0xffff);
+        for (size_t c = 0; c < 3; c++) {
+            const uint8_t *row = job->from[c];
+            for (int32_t r = 0; r < job->n_rows; r++, row += job->stride)
+                put(&job->to, dwords, r, c, i, axis->padded, real,
+                    level(far_of(packed, row, chunks), is_cubic));
         }
     }
 }
@@ -391,21 +411,21 @@ INLINE void choose_run(const struct stk_axis *axis, const struct job *job,
 {
     int quads = (axis->taps + 3) / 4;
     if (axis->packing == PAIRS)
-        run(axis, job, PAIRS, 0, dwords, is_cubic);
+        run_near(axis, job, PAIRS, 2, dwords, is_cubic);
     else if (axis->packing == FAR)
-        run(axis, job, FAR, 0, dwords, is_cubic);
+        run_far(axis, job, dwords, is_cubic);
     else if (axis->packing == WIDE)
-        run(axis, job, WIDE, quads, dwords, is_cubic);
+        run_near(axis, job, WIDE, 0, dwords, is_cubic);
     else if (quads == 1)
-        run(axis, job, NARROW, 1, dwords, is_cubic);
+        run_near(axis, job, NARROW, 3, dwords, is_cubic);
     else if (quads == 2)
-        run(axis, job, NARROW, 2, dwords, is_cubic);
+        run_near(axis, job, NARROW, 6, dwords, is_cubic);
     else if (quads == 3)
-        run(axis, job, NARROW, 3, dwords, is_cubic);
+        run_near(axis, job, NARROW, 9, dwords, is_cubic);
     else if (quads == 4)
-        run(axis, job, NARROW, 4, dwords, is_cubic);
+        run_near(axis, job, NARROW, 12, dwords, is_cubic);
     else
-        run(axis, job, NARROW, quads, dwords, is_cubic);
+        run_near(axis, job, NARROW, 0, dwords, is_cubic);
 }
 
 void stk_across_avx512(const struct stk_axis *axis,

@@ -16,7 +16,7 @@ int stk_placer_open(struct stk_placer **out, const struct stk_program *program,
         return stk_fail(err, -ENOMEM, "no memory for a placer");
     p->program = program;
     p->kernels = stk_place_kernels_of(cpu);
-    stk_emit_init(&p->emit, program);
+    stk_emit_init(&p->emit, program, p->kernels);
     size_t elements =
         3 * (size_t)program->out_height * (size_t)program->out_width;
     p->element_bytes = program->sample_bytes / elements;

@@ -16,34 +16,30 @@ const struct stk_place_kernels *stk_place_kernels_of(int cpu)
     return &stk_place_plain;
 }
 
-static uint32_t bits_of(float f)
+/* Runs the kernels' own arithmetic on every byte of every channel. */
+static bool is_computable(const struct stk_emit *emit,
+                          const struct stk_place_kernels *kernels)
 {
-    uint32_t bits;
-    memcpy(&bits, &f, sizeof bits);
-    return bits;
-}
-
-/* The f32 bits that the kernels would compute for byte v. */
-static uint32_t computed(const struct stk_emit *emit, size_t c, int v)
-{
-    float t = (float)v * (1.0f / 255);
-    return bits_of((t - emit->mean[c]) / emit->std[c]);
-}
-
-/* Only f32 is proved here: the halves come from registers anyway, or the
- * kernel's rounding of a computable f32 is checked against its own table. */
-static bool is_computable(const struct stk_emit *emit)
-{
-    if (emit->dtype != STOKER_F32)
+    size_t bytes = emit->dtype == STOKER_F32 ? 4 : 2;
+    struct stk_emit trial = *emit;
+    uint8_t value[256], out[3 * 256 * 4];
+    const uint8_t *const from[3] = {value, value, value};
+    if (emit->dtype == STOKER_U8 || emit->interleaved)
         return false;
-    for (size_t c = 0; c < 3; c++)
-        for (int v = 0; v < 256; v++)
-            if (computed(emit, c, v) != emit->table[c][v])
-                return false;
+    for (size_t v = 0; v < 256; v++)
+        value[v] = (uint8_t)v;
+    trial.computable = true;
+    trial.plane_bytes = 256 * bytes;
+    kernels->emit(&trial, from, 256, out);
+    kernels->fence();
+    for (size_t i = 0; i < 3 * 256; i++)
+        if (memcmp(out + i * bytes, &emit->table[i / 256][i % 256], bytes) != 0)
+            return false;
     return true;
 }
 
-void stk_emit_init(struct stk_emit *emit, const struct stk_program *program)
+void stk_emit_init(struct stk_emit *emit, const struct stk_program *program,
+                   const struct stk_place_kernels *kernels)
 {
     emit->dtype = program->dtype;
     emit->interleaved = program->layout == STOKER_NHWC;
@@ -57,5 +53,5 @@ void stk_emit_init(struct stk_emit *emit, const struct stk_program *program)
             emit->high[c][v] = (uint16_t)(program->table[c][v] >> 16);
         }
     }
-    emit->computable = is_computable(emit);
+    emit->computable = is_computable(emit, kernels);
 }

@@ -11,8 +11,8 @@
 struct stk_emit {
     int32_t dtype;
     bool interleaved; /* NHWC */
-    /* Every table value equals ((v * (1/255)) - mean) / std rounded step by
-     * step, so that kernels may compute instead of looking up. */
+    /* Kernels may compute ((v * (1/255)) - mean) / std, each step rounded,
+     * instead of looking up: all values were tried and equal the table's. */
     bool computable;
     float mean[3], std[3];
     size_t plane_bytes; /* from channel to channel of NCHW */
@@ -69,6 +69,7 @@ extern const struct stk_place_kernels stk_place_avx2, stk_place_avx512;
 /* cpu: a resolved stoker_cpu. */
 const struct stk_place_kernels *stk_place_kernels_of(int cpu);
 
-void stk_emit_init(struct stk_emit *emit, const struct stk_program *program);
+void stk_emit_init(struct stk_emit *emit, const struct stk_program *program,
+                   const struct stk_place_kernels *kernels);
 
 #endif

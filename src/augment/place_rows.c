@@ -18,9 +18,9 @@ static bool is_direct(const struct stk_placer *p)
 /* Where the last pass puts output rows j, j + 1, ...: to and the step. */
 static ptrdiff_t aim(const struct stk_placer *p, int32_t j, uint8_t *to[3])
 {
+    uint8_t *row = is_direct(p) ? stk_placer_row(p, j) : NULL;
     for (size_t c = 0; c < 3; c++)
-        to[c] = is_direct(p) ? stk_placer_row(p, j) + c * p->emit.plane_bytes
-                             : p->stage.first[c];
+        to[c] = row ? row + c * p->emit.plane_bytes : p->stage.first[c];
     if (!is_direct(p))
         return (ptrdiff_t)p->stage.stride;
     ptrdiff_t width = p->program->out_width;
@@ -154,10 +154,10 @@ static void list_taps(struct stk_placer *p, int32_t j, size_t plane)
     }
 }
 
-static void across_down(struct stk_placer *p, const struct stk_strip *strip)
+static void across_down(struct stk_placer *p, const struct stk_strip *strip,
+                        int64_t start)
 {
     uint32_t *to[STK_STRIP_ROWS];
-    int64_t start = stk_now_ns();
     for (int32_t i = 0; i < strip->n_rows; i++)
         to[i] =
             p->ring + (size_t)(p->rows_in + i) % p->n_ring * 3 * p->ring_plane;
@@ -279,7 +279,7 @@ void stk_placer_rows(struct stk_placer *p, const struct stk_strip *strip)
         p->rows_in += strip->n_rows;
         break;
     case STK_ROUTE_ACROSS_DOWN:
-        across_down(p, strip);
+        across_down(p, strip, start);
         break;
     case STK_ROUTE_DOWN:
     case STK_ROUTE_DOWN_ACROSS:

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "augment/values.h"
 #include "base/cpu.h"
 #include "place_oracle.h"
 
@@ -46,10 +47,15 @@ static void make_program(struct stk_program *p)
             t = normal ? (t - mean[c]) / std[c] : t;
             uint32_t bits;
             memcpy(&bits, &t, 4);
-            p->table[c][v] = p->dtype == STOKER_U8    ? (uint32_t)v
-                             : p->dtype == STOKER_F32 ? bits
-                                                      : bits >> 13 & 0xffff;
+            p->table[c][v] = bits;
         }
+    if (draw(2))
+        stk_values_fill(p); /* what a program holds; else not a formula */
+    if (p->dtype == STOKER_U8)
+        stk_values_fill(p);
+    if (p->dtype == STOKER_F16 || p->dtype == STOKER_BF16)
+        for (int v = 0; v < 768; v++)
+            p->table[v / 256][v % 256] &= 0xffff;
     if (p->dtype == STOKER_F32 && draw(3) == 0)
         for (int v = 0; v < 768; v++) /* no formula at all */
             p->table[v / 256][v % 256] = draw(1u << 31);
