@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "loader/checker.h"
+#include "loader/limit.h"
 #include "loader/loader.h"
 #include "loader/system.h"
 
@@ -47,4 +48,25 @@ void stoker_system_get(stoker_system *out)
 {
     if (out)
         stk_system_get(out);
+}
+
+int stoker_limit_measure(stoker_dataset *ds, const stoker_options *opt,
+                         int64_t n_samples, stoker_limit *out,
+                         stoker_error *err)
+{
+    stoker_error mine;
+    stoker_options full;
+
+    if (!err)
+        err = &mine;
+    stk_error_clear(err);
+    if (!ds || !out || out->size < sizeof *out || n_samples < 1)
+        return stk_fail(err, -EINVAL,
+                        "stoker_limit_measure: a NULL argument, a limit "
+                        "without its size, or no samples");
+    int rc = stk_options_read(&full, opt, err);
+    if (rc < 0)
+        return rc;
+    *out = (stoker_limit){.size = out->size};
+    return stk_limit_measure(ds, &full, n_samples, out, err);
 }

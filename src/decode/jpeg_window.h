@@ -34,4 +34,14 @@ int stk_jpeg_decoder_begin(struct stk_jpeg_decoder *decoder,
 int stk_jpeg_decoder_rows(struct stk_jpeg_decoder *decoder,
                           struct stk_strip *strip);
 
+/* What its stages took, for stoker_limit_measure(). */
+struct stk_jpeg_times {
+    int64_t values_ns, skip_ns, idct_ns, colour_ns;
+    int64_t since_ns; /* the clock's last look */
+};
+
+/* From now on stages add to *times; NULL: no clock is looked at. */
+void stk_jpeg_decoder_time(struct stk_jpeg_decoder *decoder,
+                           struct stk_jpeg_times *times);
+
 #endif
