@@ -144,6 +144,8 @@ static int64_t look_around(struct stk_io *io, int64_t now, int64_t end)
         /* A pread that this thread has not asked for cannot stall. */
         if (slot->state != STK_IO_FLYING || io->engine->kind != STOKER_IO_URING)
             continue;
+        if (slot->since_ns == 0)
+            slot->since_ns = now;
         if (stalls_at(io, slot) <= now)
             give_up(io, slot);
         else if (stalls_at(io, slot) < end)
@@ -190,8 +192,9 @@ int stk_io_reap(struct stk_io *io, struct stk_read **done, int max,
                                  : now + (int64_t)timeout_ms * INT64_C(1000000);
 
     for (;;) {
-        int64_t look = look_around(io, now, end);
+        /* Answers first: those that waited for this thread did not stall. */
         io->engine->collect(io, 0);
+        int64_t look = look_around(io, now, end);
         int n = take_done(io, done, max);
         if (n || now >= end || !is_pending(io))
             return n;

@@ -40,6 +40,8 @@ struct stk_io_slot {
     size_t want, got;        /* bytes of the sample */
     bool to_end;             /* one byte more is asked for: has it grown? */
     uint64_t order;          /* of submit: earlier ones go first */
+    /* since: when a reap first saw the request unanswered, 0 before that; a
+     * worker that is away does not count against it. */
     int64_t since_ns, due_ns;
     int64_t retry_until_ns; /* 0: no transient error yet */
 };

@@ -8,7 +8,7 @@
 #include "base/rng.h"
 #include "read/io_engine.h"
 
-enum { FIRST_DELAY_MS = 1, MAX_DELAY_MS = 100 };
+enum { FIRST_DELAY_MS = 1, MAX_DELAY_MS = 100, LEAST_TRIES = 3 };
 
 struct stk_flight *stk_flight_make(const struct stk_io *io)
 {
@@ -123,7 +123,10 @@ static void stumble(struct stk_io *io, struct stk_io_slot *slot, int code)
         slot->retry_until_ns =
             now + (int64_t)io->options.retry_ms * INT64_C(1000000);
     int64_t due = now + (code == -EINTR ? 0 : delay_ns(io, slot));
-    if (due >= slot->retry_until_ns) {
+    /* A worker that was away past the time still gives it a few tries. */
+    bool is_over =
+        io->options.retry_ms == 0 || slot->read.n_retries >= LEAST_TRIES;
+    if (due >= slot->retry_until_ns && is_over) {
         refuse(io, slot, code);
         return;
     }
@@ -207,6 +210,7 @@ static void ask(struct stk_io *io, struct stk_io_slot *slot)
     flight->at = slot->got;
     flight->offset = slot->begin + (int64_t)slot->got;
     flight->n = n > STK_IO_REQUEST_BYTES ? STK_IO_REQUEST_BYTES : n;
+    slot->since_ns = 0;
     slot->state = STK_IO_FLYING;
     io->n_flying++;
     io->engine->start(io, flight);
@@ -249,7 +253,6 @@ void stk_io_begin(struct stk_io *io, struct stk_io_slot *slot)
         stumble(io, slot, rc);
         return;
     }
-    slot->since_ns = stk_io_now(io);
     ask(io, slot);
 }
 

@@ -473,6 +473,34 @@ START_TEST(test_close_leaves_what_the_kernel_never_answers)
 }
 END_TEST
 
+/* A worker may be away for hours, waiting for a consumer. */
+START_TEST(test_an_answer_that_waited_for_its_owner_has_not_stalled)
+{
+    for (uint64_t seed = 0; seed < 200; seed++) {
+        struct sample sample;
+        struct stk_read *done;
+        struct stk_io *io = open_world(seed, &ring);
+        int64_t away = (int64_t)STALL_MS * 10 * 1000000;
+        w.files[0].fate = GOOD;
+        w.files[0].size = 5000;
+        sample.file = &w.files[0];
+        sample.part =
+            (struct stk_part){STOKER_SOURCE_FILE, w.files[0].path, NULL, 0, -1};
+        stk_io_read(io, 0)->tag = &sample;
+        stk_io_submit(io, stk_io_read(io, 0), &sample.part);
+        int n = 0;
+        for (int i = 0; i < 40 && n == 0; i++) {
+            w.now += away;
+            n = stk_io_reap(io, &done, 1, 0);
+        }
+        ck_assert_int_eq(n, 1);
+        check_sample(done, "away");
+        stk_io_recycle(io, done);
+        ck_assert_int_eq(stk_io_close(&io), 0);
+    }
+}
+END_TEST
+
 START_TEST(test_a_stalled_reads_late_answer_gives_its_buffer_back)
 {
     for (uint64_t seed = 0; seed < 50; seed++) {
@@ -502,6 +530,8 @@ int main(void)
     tcase_add_test(tc, test_seeded_schedules_with_a_ring);
     tcase_add_test(tc, test_seeded_schedules_with_pread);
     tcase_add_test(tc, test_close_leaves_what_the_kernel_never_answers);
+    tcase_add_test(tc,
+                   test_an_answer_that_waited_for_its_owner_has_not_stalled);
     tcase_add_test(tc, test_a_stalled_reads_late_answer_gives_its_buffer_back);
     Suite *suite = suite_create("read faults");
     suite_add_tcase(suite, tc);
