@@ -23,7 +23,7 @@ stoker_batch *stk_batch_make(struct stk_home *home, uint32_t buffer,
     batch->home = stk_home_retain(home);
     batch->buffer = buffer;
     batch->device_buffer = -1;
-    atomic_init(&batch->was_exported, 0);
+    atomic_init(&batch->was_seen, 0);
     batch->image = stk_arena_buffer(&home->arena, buffer);
     batch->dtype = output->dtype;
     batch->layout = output->layout;
@@ -51,15 +51,19 @@ static void give_back(stoker_batch *batch)
     struct stk_gpu *gpu = home->gpu;
 
     if (!stk_home_is_ours(home))
-        return; /* a forked child: the ring is the parent's */
+        return; /* a forked child: ring and guard are the parent's */
+    if (batch->is_lost)
+        return; /* better lost than overwritten */
     if (!gpu)
         stk_home_return(home, batch->buffer);
     else if (batch->device_buffer >= 0)
         stk_guard_die(&gpu->guard, (uint32_t)batch->device_buffer);
     else if (gpu->has_device) /* never copied: the loader was closed */
         stk_home_return(home, batch->buffer);
-    /* Relaxed: the counts of shares order this after every export. */
-    else if (atomic_load_explicit(&batch->was_exported, memory_order_relaxed))
+    /* Relaxed: the counts of shares order this after the hand-over.  From
+     * memory that is not registered the driver copies before it returns. */
+    else if (atomic_load_explicit(&batch->was_seen, memory_order_relaxed) &&
+             stk_gpu_is_pinned(gpu, batch->buffer))
         stk_guard_die(&gpu->guard, batch->buffer);
     else {
         stk_guard_unlease(&gpu->guard, batch->buffer);

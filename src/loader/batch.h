@@ -13,7 +13,8 @@ struct stoker_batch {
     struct stk_home *home;
     uint32_t buffer;       /* of host memory; device_buffer >= 0: given back */
     int32_t device_buffer; /* -1: the image lies in host memory */
-    atomic_int was_exported; /* views may be read by streams we do not know */
+    bool is_lost;          /* a copy may still touch it: never used again */
+    atomic_int was_seen;   /* handed out: streams may be reading the image */
     int32_t dtype, layout, height, width;
     stoker_batch_info info;
     uint8_t *image;

@@ -49,7 +49,13 @@ static int check_stuck(stoker_loader *loader, int64_t now, stoker_error *err)
 
 static int give_up(stoker_loader *loader, int timeout_ms, stoker_error *err)
 {
+    struct stk_gpu *gpu = loader->home->gpu;
+
     if (stk_ring_is_armed(&loader->home->ring, loader->seq))
+        return STOKER_TIMEOUT;
+    /* Given back, but a stream has not passed it yet. */
+    if (gpu && !gpu->has_device &&
+        stk_guard_count(&gpu->guard, STK_GUARD_LEASED) < loader->home->ring.n)
         return STOKER_TIMEOUT;
     return stk_fail(err, -EBUSY,
                     "all %u batches of this loader are still held (%d ms); "
@@ -75,6 +81,8 @@ static int wait_full(stoker_loader *loader, int timeout_ms, stoker_error *err)
         int rc = check_failed(loader, err);
         if (rc == 0)
             rc = check_stuck(loader, now, err);
+        if (rc == 0 && loader->home->gpu)
+            rc = stk_guard_check(&loader->home->gpu->guard, err);
         if (rc < 0)
             return rc;
         if (timeout_ms >= 0 && now >= deadline)
@@ -249,6 +257,8 @@ static int deliver(stoker_loader *loader, stoker_batch *batch,
         stk_batch_drop(batch, true);
         return rc;
     }
+    /* Relaxed: the counts of shares order it. */
+    atomic_store_explicit(&batch->was_seen, 1, memory_order_relaxed);
     add_digest(&loader->digest, batch);
     loader->epoch = batch->info.epoch;
     loader->consumed = batch->consumed_after;
@@ -285,8 +295,12 @@ static int next_in_turn(stoker_loader *loader, stoker_batch **out,
         return rc;
     stoker_batch *batch;
     int64_t start = stk_now_ns();
+    if (gpu)
+        stk_guard_begin_wait(&gpu->guard);
     rc = loader->feed ? stk_feed_take(loader->feed, &batch, timeout_ms, err)
                       : stk_loader_take(loader, &batch, timeout_ms, err);
+    if (gpu)
+        stk_guard_end_wait(&gpu->guard);
     pthread_mutex_lock(&loader->lock);
     loader->consumer_ns += stk_now_ns() - start;
     if (rc == 0)

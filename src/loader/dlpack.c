@@ -104,9 +104,6 @@ int stk_batch_dlpack(stoker_batch *batch, const char *name, bool versioned,
     else
         self->as.old = (struct dl_managed){dl, self, delete_old};
     stk_batch_retain(batch, self->image);
-    /* Relaxed: the counts of shares order it. */
-    if (self->image)
-        atomic_store_explicit(&batch->was_exported, 1, memory_order_relaxed);
     *out = &self->as;
     return 0;
 }

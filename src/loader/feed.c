@@ -96,7 +96,10 @@ static int copy(struct stk_feed *feed, stoker_batch *batch, uint32_t slot,
         stk_device_copy(&gpu->device, slot, batch->image, loader->buffer_bytes,
                         n_elements, guarded->events, guarded->n_events, err);
     if (rc < 0) {
-        stk_guard_unlease(&gpu->guard, slot);
+        /* Something may have been enqueued before it failed. */
+        batch->is_lost = !stk_device_is_quiet(&gpu->device);
+        if (!batch->is_lost)
+            stk_guard_unlease(&gpu->guard, slot);
         stk_batch_drop(batch, true);
         return rc;
     }

@@ -149,12 +149,16 @@ static void hand_back(struct stk_gpu *gpu, struct stk_home *home)
         if (rc == STOKER_TIMEOUT)
             continue;
         const struct stk_guarded *s = &gpu->guard.slots[slot];
-        bool is_done = true;
-        for (int i = 0; is_done && i < s->n_events; i++)
-            is_done =
-                gpu->cuda.cuEventSynchronize(s->events[i]) == CUDA_SUCCESS;
-        if (!is_done) /* lost device: nothing may be written there again */
+        stoker_error err;
+        rc = 0;
+        for (int i = 0; rc == 0 && i < s->n_events; i++)
+            rc = stk_cuda_check(&gpu->cuda,
+                                gpu->cuda.cuEventSynchronize(s->events[i]),
+                                "cuEventSynchronize", &err);
+        if (rc < 0) { /* lost device: nothing may be written there again */
+            stk_guard_fail(&gpu->guard, &err);
             continue;
+        }
         stk_guard_free(&gpu->guard, slot);
         stk_home_return(home, slot);
     }
@@ -168,7 +172,10 @@ static void *pin(void *self)
     stoker_error err;
 
     if (stk_cuda_enter(&gpu->cuda, &visit, &err) < 0) {
-        gpu->error = err;
+        if (atomic_load(&gpu->n_tried) == 0)
+            gpu->error = err;
+        if (atomic_load(&gpu->n_pinned) || gpu->is_required)
+            stk_guard_fail(&gpu->guard, &err);
         atomic_store_explicit(&gpu->n_tried, home->arena.n_buffers,
                               memory_order_release);
         stk_wake(&gpu->n_tried);
@@ -219,6 +226,18 @@ int stk_gpu_wait_pinned(struct stk_gpu *gpu, uint32_t buffer,
     *err = gpu->error;
     return err->code ? err->code
                      : stk_fail(err, -EIO, "pin: the loader was stopped");
+}
+
+void stk_gpu_reason(struct stk_gpu *gpu, char *text, size_t bytes)
+{
+    /* Acquire: partner is the release of register_buffers; passes the error
+     * on, which nobody writes after the first buffer that failed. */
+    unsigned tried = atomic_load_explicit(&gpu->n_tried, memory_order_acquire);
+
+    if (tried > atomic_load_explicit(&gpu->n_pinned, memory_order_relaxed))
+        snprintf(text, bytes, "not pinned: %.100s", gpu->error.text);
+    else
+        snprintf(text, bytes, "%s", gpu->reason);
 }
 
 bool stk_gpu_close(struct stk_gpu *gpu, const struct stk_arena *arena)

@@ -58,6 +58,10 @@ int stk_gpu_wait_pinned(struct stk_gpu *gpu, uint32_t buffer,
                         int64_t deadline_ns, stoker_error *err);
 bool stk_gpu_is_pinned(const struct stk_gpu *gpu, uint32_t buffer);
 
+/* Why not all is pinned, or where the kernel is not run; "" when all is as
+ * asked, or not yet known.  Any thread. */
+void stk_gpu_reason(struct stk_gpu *gpu, char *text, size_t bytes);
+
 /* The arena is about to be unmapped.  false: the GPU may still read it, and
  * everything must stay. */
 bool stk_gpu_close(struct stk_gpu *gpu, const struct stk_arena *arena);

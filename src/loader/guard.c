@@ -67,21 +67,29 @@ void stk_guard_unlease(struct stk_guard *guard, uint32_t slot)
     pthread_mutex_unlock(&guard->lock);
 }
 
+/* Under the lock.  false: there is no room for another stream. */
+static bool remember(struct stk_guarded *s, CUstream stream)
+{
+    int i = 0;
+
+    while (i < s->n_streams && s->streams[i] != stream)
+        i++;
+    if (i == STK_GUARD_STREAMS)
+        return false;
+    if (i == s->n_streams)
+        s->streams[s->n_streams++] = stream;
+    return true;
+}
+
 int stk_guard_add_stream(struct stk_guard *guard, uint32_t slot,
                          CUstream stream, stoker_error *err)
 {
     int rc = 0;
 
     pthread_mutex_lock(&guard->lock);
-    struct stk_guarded *s = &guard->slots[slot];
-    int i = 0;
-    while (i < s->n_streams && s->streams[i] != stream)
-        i++;
-    if (i == STK_GUARD_STREAMS)
+    if (!remember(&guard->slots[slot], stream))
         rc = stk_fail(err, -ENOSPC, "a batch is read by over %d streams",
                       STK_GUARD_STREAMS);
-    else if (i == s->n_streams)
-        s->streams[s->n_streams++] = stream;
     pthread_mutex_unlock(&guard->lock);
     return rc;
 }
@@ -111,19 +119,39 @@ static int record(struct stk_guard *guard, struct stk_guarded *s,
                             "cuEventRecord", err);
     if (rc == 0)
         s->n_events++;
-    else
-        guard->has_failed = true;
     return rc;
 }
 
+/* An implicit capture (NULL while a blocking stream is captured) is the one
+ * error that the question has; it leaves the capture whole. */
+static bool is_capturing(const struct stk_guard *guard, CUstream stream)
+{
+    int status = 0;
+    return guard->cuda->cuStreamIsCapturing(stream, &status) != CUDA_SUCCESS ||
+           status != 0;
+}
+
+static bool any_is_capturing(const struct stk_guard *guard,
+                             const struct stk_guarded *s, CUstream stream,
+                             bool use_stream)
+{
+    bool found =
+        (use_stream || s->n_streams == 0) && is_capturing(guard, stream);
+    for (int i = 0; !found && i < s->n_streams; i++)
+        found = is_capturing(guard, s->streams[i]);
+    return found;
+}
+
 /* Under the lock, context current.  A slot whose events cannot be recorded
- * stays dead for ever: better lost than overwritten. */
+ * stays dead: better lost than overwritten. */
 static int mark_slot(struct stk_guard *guard, uint32_t slot, CUstream stream,
                      bool use_stream, stoker_error *err)
 {
     struct stk_guarded *s = &guard->slots[slot];
     int rc = 0;
 
+    if (any_is_capturing(guard, s, stream, use_stream))
+        return 0;
     s->n_events = 0;
     for (int i = 0; rc == 0 && i < s->n_streams; i++)
         if (!use_stream || s->streams[i] != stream)
@@ -137,26 +165,76 @@ static int mark_slot(struct stk_guard *guard, uint32_t slot, CUstream stream,
     return rc;
 }
 
+/* Under the lock, context current. */
+static int mark_dead(struct stk_guard *guard, bool use_stream,
+                     stoker_error *err)
+{
+    int rc = 0;
+
+    for (uint32_t i = 0; rc == 0 && i < guard->n; i++)
+        if (guard->slots[i].state == STK_GUARD_DEAD)
+            rc = mark_slot(guard, i, guard->last_stream, use_stream, err);
+    return rc;
+}
+
 int stk_guard_mark(struct stk_guard *guard, CUstream stream, bool use_stream,
                    stoker_error *err)
 {
     struct stk_cuda_visit visit;
-    int rc = 0;
 
+    int rc = stk_guard_check(guard, err);
+    if (rc < 0)
+        return rc;
+    pthread_mutex_lock(&guard->lock);
+    /* Kept also when nothing is dead yet: what dies before next looks again
+     * died on this stream. */
+    if (use_stream)
+        guard->last_stream = stream;
+    pthread_mutex_unlock(&guard->lock);
     if (stk_guard_count(guard, STK_GUARD_DEAD) == 0)
         return 0;
     rc = stk_cuda_enter(guard->cuda, &visit, err);
     if (rc < 0)
         return rc;
     pthread_mutex_lock(&guard->lock);
-    if (!use_stream)
-        stream = guard->last_stream;
-    guard->last_stream = stream;
-    for (uint32_t i = 0; rc == 0 && i < guard->n; i++)
-        if (guard->slots[i].state == STK_GUARD_DEAD)
-            rc = mark_slot(guard, i, stream, use_stream, err);
+    rc = mark_dead(guard, use_stream, err);
     pthread_mutex_unlock(&guard->lock);
     stk_cuda_leave(guard->cuda, &visit);
+    return rc;
+}
+
+void stk_guard_begin_wait(struct stk_guard *guard)
+{
+    pthread_mutex_lock(&guard->lock);
+    guard->n_waiting++;
+    pthread_cond_broadcast(&guard->changed);
+    pthread_mutex_unlock(&guard->lock);
+}
+
+void stk_guard_end_wait(struct stk_guard *guard)
+{
+    pthread_mutex_lock(&guard->lock);
+    guard->n_waiting--;
+    pthread_mutex_unlock(&guard->lock);
+}
+
+void stk_guard_fail(struct stk_guard *guard, const stoker_error *err)
+{
+    pthread_mutex_lock(&guard->lock);
+    if (!guard->failure.code)
+        guard->failure = *err;
+    pthread_mutex_unlock(&guard->lock);
+}
+
+int stk_guard_check(struct stk_guard *guard, stoker_error *err)
+{
+    int rc;
+
+    pthread_mutex_lock(&guard->lock);
+    rc = guard->failure.code;
+    if (rc)
+        *err = guard->failure;
+    pthread_mutex_unlock(&guard->lock);
     return rc;
 }
 
@@ -166,15 +244,17 @@ int stk_guard_die_on(struct stk_guard *guard, uint32_t slot, CUstream stream,
     struct stk_cuda_visit visit;
 
     int rc = stk_cuda_enter(guard->cuda, &visit, err);
-    if (rc < 0) {
-        stk_guard_die(guard, slot);
-        return rc;
-    }
     pthread_mutex_lock(&guard->lock);
-    guard->slots[slot].state = STK_GUARD_DEAD;
-    rc = mark_slot(guard, slot, stream, true, err);
+    bool is_noted = remember(&guard->slots[slot], stream);
+    set_state(guard, slot, STK_GUARD_DEAD);
+    if (rc == 0) {
+        rc = mark_slot(guard, slot, stream, true, err);
+        stk_cuda_leave(guard->cuda, &visit);
+    }
+    /* Dead, and nobody would wait for this stream: leased for ever. */
+    if (!is_noted && guard->slots[slot].state == STK_GUARD_DEAD)
+        set_state(guard, slot, STK_GUARD_LEASED);
     pthread_mutex_unlock(&guard->lock);
-    stk_cuda_leave(guard->cuda, &visit);
     return rc;
 }
 
@@ -209,6 +289,9 @@ static int take(struct stk_guard *guard, int64_t deadline_ns, bool any,
 
     pthread_mutex_lock(&guard->lock);
     while (!guard->is_stopped) {
+        /* An error is told by the consumer's own mark. */
+        if (guard->n_waiting)
+            mark_dead(guard, false, NULL);
         if (any)
             found = oldest(guard, STK_GUARD_FREE);
         if (found < 0)

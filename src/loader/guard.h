@@ -40,7 +40,8 @@ struct stk_guard {
     struct stk_guarded *slots;
     CUstream last_stream; /* of the last mark */
     uint64_t n_marks;
-    bool has_failed; /* a driver call failed: nothing is used again */
+    int n_waiting;        /* consumers that sleep in next */
+    stoker_error failure; /* code 0: none; sticky, every mark returns it */
     bool is_stopped;
 };
 
@@ -61,16 +62,29 @@ int stk_guard_add_stream(struct stk_guard *guard, uint32_t slot,
 void stk_guard_die(struct stk_guard *guard, uint32_t slot);
 
 /* Records events for every dead slot, on its own streams and on `stream`;
- * on its own streams alone when it has some and use_stream is false. */
+ * use_stream false: on its own streams where it has some, else on that of the
+ * last mark.  A slot one of whose streams is captured into a graph stays dead:
+ * an event recorded there would become a part of the graph. */
 int stk_guard_mark(struct stk_guard *guard, CUstream stream, bool use_stream,
                    stoker_error *err);
 
-/* die and mark of one slot. */
+/* A consumer begins and ends to sleep in next: what dies meanwhile is marked
+ * at once, by who takes, on the stream of the last mark. */
+void stk_guard_begin_wait(struct stk_guard *guard);
+void stk_guard_end_wait(struct stk_guard *guard);
+
+/* The driver failed where no call of the consumer is: the next mark and
+ * stk_guard_check() return err. */
+void stk_guard_fail(struct stk_guard *guard, const stoker_error *err);
+int stk_guard_check(struct stk_guard *guard, stoker_error *err);
+
+/* die and mark of one slot.  Where recording fails, the slot stays dead and
+ * remembers the stream for the next mark. */
 int stk_guard_die_on(struct stk_guard *guard, uint32_t slot, CUstream stream,
                      stoker_error *err);
 
 /* The slot that was marked first, its events in the caller's hands until
- * stk_guard_free(); waits until deadline_ns.
+ * stk_guard_free(); waits until deadline_ns.  Context current.
  * Returns 0, STOKER_TIMEOUT, STOKER_END when stopped. */
 int stk_guard_take_marked(struct stk_guard *guard, int64_t deadline_ns,
                           uint32_t *slot);

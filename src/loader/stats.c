@@ -31,8 +31,7 @@ static void add_gpu(stoker_loader *loader, stoker_stats *out)
     memcpy(out->pin_reason, loader->gpu_reason, sizeof out->pin_reason);
     if (!gpu)
         return;
-    if (gpu->reason[0])
-        memcpy(out->pin_reason, gpu->reason, sizeof out->pin_reason);
+    stk_gpu_reason(gpu, out->pin_reason, sizeof out->pin_reason);
     out->pin_init_ns = gpu->cuda.init_ns;
     out->pin_register_ns = stk_count_get(&gpu->register_ns);
     if (!gpu->has_device)

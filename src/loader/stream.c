@@ -18,6 +18,13 @@ void stk_batch_move_to_device(stoker_batch *batch, uint32_t device_buffer)
     batch->image = (uint8_t *)(uintptr_t)device->buffers[device_buffer].image;
 }
 
+static int forked(stoker_error *err)
+{
+    return stk_fail(err, -EOWNERDEAD,
+                    "this batch was leased before a fork; CUDA streams are "
+                    "the parent's");
+}
+
 int stk_batch_record_stream(stoker_batch *batch, void *stream,
                             stoker_error *err)
 {
@@ -25,7 +32,8 @@ int stk_batch_record_stream(stoker_batch *batch, void *stream,
 
     if (!gpu)
         return 0; /* plain memory: torch's copies from it are synchronous */
-    atomic_store_explicit(&batch->was_exported, 1, memory_order_relaxed);
+    if (!stk_home_is_ours(batch->home))
+        return forked(err);
     return stk_guard_add_stream(&gpu->guard, slot_of(batch), stream, err);
 }
 
@@ -36,6 +44,8 @@ int stk_batch_acquire(stoker_batch *batch, void *stream, stoker_error *err)
 
     if (batch->device_buffer < 0)
         return stk_fail(err, -EINVAL, "acquire: the batch is in host memory");
+    if (!stk_home_is_ours(batch->home))
+        return forked(err);
     int rc = stk_cuda_enter(&gpu->cuda, &visit, err);
     if (rc < 0)
         return rc;
@@ -53,19 +63,23 @@ int stk_batch_drop_on(stoker_batch *batch, void *stream, stoker_error *err)
     struct stk_gpu *gpu = batch->home->gpu;
     int rc = 0;
 
-    if (gpu) {
-        rc = stk_batch_record_stream(batch, stream, err);
-        /* Recorded now, not when a later mark comes: the stream may have been
-         * given much more by then. */
-        if (rc == 0 && atomic_load(&batch->n_image_shares) == 1 &&
-            stk_home_is_ours(batch->home)) {
-            atomic_store(&batch->n_image_shares, 0);
-            rc = stk_guard_die_on(&gpu->guard, slot_of(batch), stream, err);
-            stk_home_release(batch->home);
-            stk_batch_drop(batch, false);
-            return rc;
-        }
+    if (!gpu || !stk_home_is_ours(batch->home)) {
+        stk_batch_drop(batch, true);
+        return 0;
     }
+    /* Recorded now, not when a later mark comes: the stream may have been
+     * given much more by then.  Acquire: what other holders did is behind. */
+    if (atomic_load_explicit(&batch->n_image_shares, memory_order_acquire) ==
+        1) {
+        atomic_store_explicit(&batch->n_image_shares, 0, memory_order_relaxed);
+        rc = stk_guard_die_on(&gpu->guard, slot_of(batch), stream, err);
+        stk_home_release(batch->home);
+        stk_batch_drop(batch, false);
+        return rc;
+    }
+    rc = stk_batch_record_stream(batch, stream, err);
+    if (rc < 0) /* nobody would wait for this stream */
+        batch->is_lost = true;
     stk_batch_drop(batch, true);
     return rc;
 }

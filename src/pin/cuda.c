@@ -144,6 +144,30 @@ void stk_cuda_leave(const struct stk_cuda *cuda, struct stk_cuda_visit *visit)
     cuda->cuCtxPopCurrent(&popped);
 }
 
+int stk_cuda_numa_node(const struct stk_cuda *cuda)
+{
+    static const int asked[] = {CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID,
+                                CU_DEVICE_ATTRIBUTE_PCI_BUS_ID,
+                                CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID};
+    int id[3], node = -1;
+    char path[80];
+
+    for (int i = 0; i < 3; i++)
+        if (cuda->cuDeviceGetAttribute(&id[i], asked[i], cuda->device) !=
+            CUDA_SUCCESS)
+            return -1;
+    snprintf(path, sizeof path,
+             "/sys/bus/pci/devices/%04x:%02x:%02x.0/numa_node", (unsigned)id[0],
+             (unsigned)id[1], (unsigned)id[2]);
+    FILE *f = fopen(path, "re");
+    if (!f)
+        return -1;
+    if (fscanf(f, "%d", &node) != 1)
+        node = -1;
+    fclose(f);
+    return node;
+}
+
 bool stk_cuda_is_gone(const struct stk_cuda *cuda)
 {
     CUcontext popped;

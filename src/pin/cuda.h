@@ -68,6 +68,8 @@ enum {
     X(cuStreamCreate, "cuStreamCreate", (CUstream * out, unsigned flags))      \
     X(cuStreamDestroy, "cuStreamDestroy_v2", (CUstream stream))                \
     X(cuStreamSynchronize, "cuStreamSynchronize", (CUstream stream))           \
+    X(cuStreamIsCapturing, "cuStreamIsCapturing",                              \
+      (CUstream stream, int *status))                                          \
     X(cuStreamWaitEvent, "cuStreamWaitEvent",                                  \
       (CUstream stream, CUevent event, unsigned flags))                        \
     X(cuEventCreate, "cuEventCreate", (CUevent * out, unsigned flags))         \
@@ -127,6 +129,9 @@ bool stk_cuda_is_gone(const struct stk_cuda *cuda);
 /* "cuMemAlloc: CUDA_ERROR_OUT_OF_MEMORY" as an error; 0 for success. */
 int stk_cuda_check(const struct stk_cuda *cuda, CUresult code, const char *call,
                    stoker_error *err);
+
+/* The NUMA node that the device's slot hangs at, or -1: unknown or only one. */
+int stk_cuda_numa_node(const struct stk_cuda *cuda);
 
 /* For doctor: driver version and a line a device, without a context. */
 int stk_cuda_describe(int *driver_version, int *n_devices, char *lines,

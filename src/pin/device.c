@@ -155,6 +155,11 @@ int stk_device_sync(struct stk_device *device, uint32_t index, int64_t *copy_ns,
     return 0;
 }
 
+bool stk_device_is_quiet(struct stk_device *device)
+{
+    return device->cuda->cuStreamSynchronize(device->stream) == CUDA_SUCCESS;
+}
+
 void stk_device_close(struct stk_device *device)
 {
     const struct stk_cuda *cuda = device->cuda;

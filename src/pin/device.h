@@ -49,6 +49,10 @@ int stk_device_copy(struct stk_device *device, uint32_t buffer,
 int stk_device_sync(struct stk_device *device, uint32_t buffer,
                     int64_t *copy_ns, stoker_error *err);
 
+/* Waits for all that was enqueued; false: the driver cannot say that it is
+ * done. */
+bool stk_device_is_quiet(struct stk_device *device);
+
 /* Context current; the stream has been synchronised. */
 void stk_device_close(struct stk_device *device);
 

@@ -23,5 +23,7 @@ typedef void standin_pace_fn(uint64_t seed, int max_us, double bandwidth);
 /* 1: a graph is being captured; unsafe calls of a thread whose capture mode
  * is not relaxed are violations. */
 typedef void standin_capture_fn(int on);
+/* The stream that is being captured into a graph; NULL: none. */
+typedef void standin_capture_stream_fn(void *stream);
 
 #endif

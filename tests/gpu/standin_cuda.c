@@ -62,6 +62,7 @@ static int n_streams;
 static struct stream *legacy; /* stream NULL */
 static pid_t owner;
 static int n_retained, is_capturing;
+static void *captured; /* the stream that is being captured */
 static uint64_t pace_seed = 1;
 static int pace_us = 200;
 static double pace_bandwidth;
@@ -513,6 +514,13 @@ API int cuCtxSynchronize(void)
     END(OK);
 }
 
+API int cuStreamIsCapturing(void *stream, int *status)
+{
+    BEGIN("cuStreamIsCapturing", true);
+    *status = captured && stream == captured;
+    END(OK);
+}
+
 API int cuStreamWaitEvent(void *stream, void *event, unsigned flags)
 {
     struct event *e = event;
@@ -555,6 +563,8 @@ API int cuEventRecord(void *event, void *stream)
     BEGIN("cuEventRecord", true);
     if (!e->is_live)
         violation("records a destroyed event");
+    if (captured && stream == captured)
+        violation("an event of ours became a part of a graph");
     struct op *op = enqueue(stream, RECORD);
     op->event = e;
     op->generation = ++e->recorded;
@@ -676,6 +686,29 @@ API void standin_capture(int on)
     pthread_mutex_lock(&lock);
     is_capturing = on;
     pthread_mutex_unlock(&lock);
+}
+
+API void standin_capture_stream(void *stream)
+{
+    pthread_mutex_lock(&lock);
+    captured = stream;
+    pthread_mutex_unlock(&lock);
+}
+
+/* A child may ask for the counts: the lock must not be held at the fork. */
+static void hold(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+static void let_go(void)
+{
+    pthread_mutex_unlock(&lock);
+}
+
+__attribute__((constructor)) static void begin(void)
+{
+    pthread_atfork(hold, let_go, let_go);
 }
 
 /* A process that ends with violations or leaks says so; leaks are violations
