@@ -64,38 +64,55 @@ static __m256i rounded(__m512d w)
     return _mm512_cvttpd_epi32(_mm512_add_pd(half, w));
 }
 
-/* Outputs i ... i + 7, of which the last real one is last. */
-INLINE __m256i weights_of_8(struct stk_axis *axis, struct stk_taps f, size_t i,
-                            const bool is_cubic)
+/* The middles of outputs i ... i + 7; those behind the last are it again. */
+INLINE __m512d centres(const struct stk_axis *axis, double scale, size_t i)
 {
     __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     __m256i out = _mm256_add_epi32(_mm256_set1_epi32((int32_t)i), lane);
-    __m256i last = _mm256_set1_epi32(axis->n - 1);
-    __mmask8 real = _mm256_cmple_epi32_mask(out, last);
-    out = _mm256_min_epi32(out, last);
     __m256i start = _mm256_set1_epi32(axis->grid_first);
+    out = _mm256_min_epi32(out, _mm256_set1_epi32(axis->n - 1));
     out = axis->mirrored ? _mm256_sub_epi32(start, out)
                          : _mm256_add_epi32(start, out);
-    __m512d half = _mm512_set1_pd(0.5), sum = _mm512_setzero_pd();
-    __m512d centre = _mm512_mul_pd(_mm512_add_pd(_mm512_cvtepi32_pd(out), half),
-                                   _mm512_set1_pd(f.scale));
-    __m512d support = _mm512_set1_pd(f.support);
+    __m512d x = _mm512_add_pd(_mm512_cvtepi32_pd(out), _mm512_set1_pd(0.5));
+    return _mm512_mul_pd(x, _mm512_set1_pd(scale));
+}
+
+/* First taps and counts of eight outputs; returns the counts. */
+INLINE __m256i bounds_of_8(struct stk_axis *axis, const struct stk_taps *f,
+                           size_t i)
+{
+    __m512d half = _mm512_set1_pd(0.5), support = _mm512_set1_pd(f->support);
+    __m512d centre = centres(axis, f->scale, i);
     __m256i low = _mm512_cvttpd_epi32(
         _mm512_add_pd(_mm512_sub_pd(centre, support), half));
     __m256i high = _mm512_cvttpd_epi32(
         _mm512_add_pd(_mm512_add_pd(centre, support), half));
     low = _mm256_max_epi32(low, _mm256_setzero_si256());
     high = _mm256_min_epi32(high, _mm256_set1_epi32(axis->crop));
+    __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    __mmask8 real =
+        _mm256_cmplt_epi32_mask(lane, _mm256_set1_epi32(axis->n - (int32_t)i));
     __m256i count = _mm256_maskz_sub_epi32(real, high, low);
+    low = _mm256_sub_epi32(low, _mm256_set1_epi32(axis->skipped));
     _mm256_store_si256((__m256i *)(axis->count + i), count);
-    _mm256_store_si256((__m256i *)(axis->first + i),
-                       _mm256_sub_epi32(low, _mm256_set1_epi32(axis->skipped)));
+    _mm256_store_si256((__m256i *)(axis->first + i), low);
+    return count;
+}
 
-    for (int32_t t = 0; t < axis->max_taps; t++) {
+INLINE void weights_of_8(struct stk_axis *axis, const struct stk_taps *f,
+                         size_t i, const bool is_cubic)
+{
+    __m512d half = _mm512_set1_pd(0.5), sum = _mm512_setzero_pd();
+    __m512d inverse = _mm512_set1_pd(1.0 / f->filter_scale);
+    __m512d centre = centres(axis, f->scale, i);
+    __m256i low = _mm256_load_si256((const __m256i *)(axis->first + i));
+    __m256i count = _mm256_load_si256((const __m256i *)(axis->count + i));
+    low = _mm256_add_epi32(low, _mm256_set1_epi32(axis->skipped));
+    for (int32_t t = 0; t < axis->taps; t++) {
         __m256i tap = _mm256_set1_epi32(t);
         __m512d at = _mm512_cvtepi32_pd(_mm256_add_epi32(tap, low));
         at = _mm512_add_pd(_mm512_sub_pd(at, centre), half);
-        at = _mm512_mul_pd(at, _mm512_set1_pd(1.0 / f.filter_scale));
+        at = _mm512_mul_pd(at, inverse);
         __m512d w = is_cubic ? cubic(at) : hat(at);
         w = _mm512_maskz_mov_pd(_mm256_cmplt_epi32_mask(tap, count), w);
         _mm512_store_pd(axis->work + 8 * t, w);
@@ -105,24 +122,26 @@ INLINE __m256i weights_of_8(struct stk_axis *axis, struct stk_taps f, size_t i,
     sum = _mm512_mask_mov_pd(
         sum, _mm512_cmp_pd_mask(sum, _mm512_setzero_pd(), _CMP_EQ_OQ),
         _mm512_set1_pd(1.0));
-    for (int32_t t = 0; t < axis->max_taps; t++) {
+    for (int32_t t = 0; t < axis->taps; t++) {
         __m512d w = _mm512_div_pd(_mm512_load_pd(axis->work + 8 * t), sum);
         _mm256_store_si256(
             (__m256i *)(axis->weight + (size_t)t * axis->padded + i),
             rounded(w));
     }
-    return count;
 }
 
 void stk_weights_avx512(struct stk_axis *axis)
 {
-    struct stk_taps taps = stk_axis_taps(axis);
+    struct stk_taps f = stk_axis_taps(axis);
     __m256i most = _mm256_setzero_si256();
     for (size_t i = 0; i < axis->padded; i += 8)
-        most = _mm256_max_epi32(most, axis->cubic
-                                          ? weights_of_8(axis, taps, i, true)
-                                          : weights_of_8(axis, taps, i, false));
+        most = _mm256_max_epi32(most, bounds_of_8(axis, &f, i));
     axis->taps = _mm512_reduce_max_epi32(_mm512_zextsi256_si512(most));
+    for (size_t i = 0; i < axis->padded; i += 8)
+        if (axis->cubic)
+            weights_of_8(axis, &f, i, true);
+        else
+            weights_of_8(axis, &f, i, false);
 }
 
 static size_t group_bytes(const struct stk_axis *axis)
@@ -333,15 +352,24 @@ struct sink {
     ptrdiff_t step;
 };
 
+/* at: the group's place in the target row. */
 INLINE void put(const struct sink *to, const bool dwords, int32_t r, size_t c,
-                size_t at, size_t plane, __mmask16 real, __m512i v)
+                size_t at, __m512i scale, __mmask16 real, __m512i v)
 {
-    if (dwords) {
-        v = _mm512_mullo_epi32(v, _mm512_set1_epi32(0x10080));
-        _mm512_store_si512(to->dwords[r] + c * plane + at, v);
-    } else
+    if (dwords)
+        _mm512_store_si512(to->dwords[r] + at, _mm512_mullo_epi32(v, scale));
+    else
         _mm_mask_storeu_epi8(to->bytes[c] + r * to->step + (ptrdiff_t)at, real,
                              _mm512_cvtepi32_epi8(v));
+}
+
+/* p * 0x10080 is p << 16 | p << 7; kept opaque, or else it becomes three
+ * operations that cost more than one multiplication. */
+INLINE __m512i dword_scale(void)
+{
+    __m512i scale = _mm512_set1_epi32(0x10080);
+    __asm__("" : "+v"(scale));
+    return scale;
 }
 
 INLINE __m512i level(__m512i sum, const bool is_cubic)
@@ -364,9 +392,13 @@ INLINE void run_near(const struct stk_axis *axis, const struct job *job,
                      const int form, const int fixed, const bool dwords,
                      const bool is_cubic)
 {
-    size_t step = group_bytes(axis);
+    size_t step = group_bytes(axis), padded = axis->padded;
+    const struct sink to = job->to;
+    const int32_t n_rows = job->n_rows;
+    const size_t stride = job->stride;
+    __m512i scale = dword_scale();
     int quads = fixed ? fixed / 3 : (axis->taps + 3) / 4;
-    for (size_t i = 0; i < axis->padded; i += 16) {
+    for (size_t i = 0; i < padded; i += 16) {
         const uint8_t *packed = axis->packed + i / 16 * step;
         const struct group *g = (const struct group *)(const void *)packed;
         size_t left = (size_t)axis->n - i;
@@ -376,13 +408,13 @@ INLINE void run_near(const struct stk_axis *axis, const struct job *job,
         for (int k = 0; k < fixed; k++)
             copy[k] = g->weight[k];
         for (size_t c = 0; c < 3; c++) {
+            const size_t at_c = dwords ? c * padded + i : i;
             const uint8_t *at = job->from[c] + g->base[0];
-            for (int32_t r = 0; r < job->n_rows; r++, at += job->stride) {
+            for (int32_t r = 0; r < n_rows; r++, at += stride) {
                 __m512i v = form == PAIRS ? pairs_of(pick, weight, at)
                                           : quads_of(pick, weight, at, quads,
                                                      form == WIDE);
-                put(&job->to, dwords, r, c, i, axis->padded, real,
-                    level(v, is_cubic));
+                put(&to, dwords, r, c, at_c, scale, real, level(v, is_cubic));
             }
         }
     }
@@ -391,16 +423,21 @@ INLINE void run_near(const struct stk_axis *axis, const struct job *job,
 INLINE void run_far(const struct stk_axis *axis, const struct job *job,
                     const bool dwords, const bool is_cubic)
 {
-    size_t step = group_bytes(axis);
+    size_t step = group_bytes(axis), padded = axis->padded;
+    const struct sink to = job->to;
+    const int32_t n_rows = job->n_rows;
+    const size_t stride = job->stride;
+    __m512i scale = dword_scale();
     int chunks = (axis->taps + 15) / 16;
-    for (size_t i = 0; i < axis->padded; i += 16) {
+    for (size_t i = 0; i < padded; i += 16) {
         const void *packed = axis->packed + i / 16 * step;
         size_t left = (size_t)axis->n - i;
         __mmask16 real = (__mmask16)(left < 16 ? (1u << left) - 1 : 0xffff);
         for (size_t c = 0; c < 3; c++) {
+            const size_t at_c = dwords ? c * padded + i : i;
             const uint8_t *row = job->from[c];
-            for (int32_t r = 0; r < job->n_rows; r++, row += job->stride)
-                put(&job->to, dwords, r, c, i, axis->padded, real,
+            for (int32_t r = 0; r < n_rows; r++, row += stride)
+                put(&to, dwords, r, c, at_c, scale, real,
                     level(far_of(packed, row, chunks), is_cubic));
         }
     }

@@ -112,7 +112,9 @@ static int make_ring(struct stk_placer *p)
     p->n_ring = 0;
     if (p->y.identity)
         return 0;
-    size_t taps = (size_t)p->y.taps, n = taps + STK_STRIP_ROWS;
+    size_t taps = (size_t)p->y.taps, n = STK_STRIP_ROWS;
+    while (n < taps + STK_STRIP_ROWS)
+        n *= 2;
     bool bytes = p->route != STK_ROUTE_ACROSS_DOWN;
     size_t stride = bytes ? stride_of(p->x.in) : p->x.padded * 4;
     if (stk_scratch_reserve(&p->ring_memory, 3 * n * stride) < 0)

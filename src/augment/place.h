@@ -27,9 +27,11 @@ void stk_placer_rows(struct stk_placer *placer, const struct stk_strip *strip);
 /* true when every output row has been written. */
 bool stk_placer_done(const struct stk_placer *placer);
 
-/* Time since _begin in each part, for stats; written by the placer. */
+/* Time since _begin in each part, for stats; written by the placer.  Weights
+ * are timed, of strips only a part: right on average over samples. */
 struct stk_place_times {
-    int64_t resample_ns, emit_ns;
+    int64_t resample_ns,
+        emit_ns; /* weights and first pass; last pass, writing */
 };
 void stk_placer_times(const struct stk_placer *placer,
                       struct stk_place_times *times);

@@ -30,18 +30,26 @@ INLINE __m512i bytes_of(const __m512i v[4])
     return _mm512_permutexvar_epi32(order, _mm512_packus_epi16(a, b));
 }
 
-/* vectors * 16 pixels of one plane; n_taps 0: taps->n. */
+/* Rows and broadcast weights in registers where their number is known. */
+struct few_taps {
+    const uint32_t *row[5];
+    __m512i weight[5];
+};
+
+/* vectors * 16 pixels of one plane; n_taps 0: taps->n, else from few. */
 INLINE void down_block(const struct stk_row_taps *taps, const uint32_t **rows,
-                       size_t at, const int vectors, const int n_taps,
-                       const bool is_cubic, __mmask64 real, uint8_t *to)
+                       const struct few_taps *few, size_t at, const int vectors,
+                       const int n_taps, const bool is_cubic, __mmask64 real,
+                       uint8_t *to)
 {
     int n = n_taps ? n_taps : taps->n;
     __m512i sum[4];
     for (int k = 0; k < 4; k++)
         sum[k] = _mm512_set1_epi32(HALF);
     for (int t = 0; t < n; t++) {
-        __m512i w = _mm512_set1_epi32((int32_t)taps->packed[t]);
-        const uint32_t *row = rows[t] + at;
+        __m512i w = n_taps ? few->weight[t]
+                           : _mm512_set1_epi32((int32_t)taps->packed[t]);
+        const uint32_t *row = (n_taps ? few->row[t] : rows[t]) + at;
         for (int k = 0; k < vectors; k++)
             sum[k] =
                 _mm512_dpwssd_epi32(sum[k], _mm512_load_si512(row + 16 * k), w);
@@ -55,21 +63,27 @@ INLINE void down_planes(const struct stk_row_taps *taps, const uint32_t **rows,
                         size_t plane, size_t n, uint8_t *const to[3],
                         const int n_taps, const bool is_cubic)
 {
+    struct few_taps few;
+    for (int t = 0; t < n_taps; t++) {
+        few.row[t] = rows[t];
+        few.weight[t] = _mm512_set1_epi32((int32_t)taps->packed[t]);
+    }
     for (size_t c = 0; c < 3; c++) {
         size_t at = c * plane, x = 0;
+        uint8_t *out = to[c];
         for (; x + 64 <= n; x += 64)
-            down_block(taps, rows, at + x, 4, n_taps, is_cubic, ~0ull,
-                       to[c] + x);
+            down_block(taps, rows, &few, at + x, 4, n_taps, is_cubic, ~0ull,
+                       out + x);
         __mmask64 real = first_lanes(n - x);
         if (n - x > 32)
-            down_block(taps, rows, at + x, ((int)(n - x) + 15) / 16, n_taps,
-                       is_cubic, real, to[c] + x);
+            down_block(taps, rows, &few, at + x, ((int)(n - x) + 15) / 16,
+                       n_taps, is_cubic, real, out + x);
         else if (n - x > 16)
-            down_block(taps, rows, at + x, 2, n_taps, is_cubic, real,
-                       to[c] + x);
+            down_block(taps, rows, &few, at + x, 2, n_taps, is_cubic, real,
+                       out + x);
         else if (n > x)
-            down_block(taps, rows, at + x, 1, n_taps, is_cubic, real,
-                       to[c] + x);
+            down_block(taps, rows, &few, at + x, 1, n_taps, is_cubic, real,
+                       out + x);
     }
 }
 

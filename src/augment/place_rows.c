@@ -7,7 +7,24 @@
 #include "augment/place_state.h"
 #include "base/clock.h"
 
-enum { PREFETCH_ROWS = 4 };
+enum { PREFETCH_ROWS = 4, CLOCK_SHARE = 4 };
+
+/* Time is taken on one strip of CLOCK_SHARE, another one each sample, and
+ * counted so many times: reading the clock at each strip costs a tenth. */
+static int64_t clock_now(const struct stk_placer *p)
+{
+    return p->is_timed ? stk_now_ns() : 0;
+}
+
+/* Ends the share of the first pass, begun at start. */
+static void first_pass_ends(struct stk_placer *p, int64_t start)
+{
+    if (!p->is_timed)
+        return;
+    int64_t ns = (stk_now_ns() - start) * CLOCK_SHARE;
+    p->times.resample_ns += ns;
+    p->times.emit_ns -= ns; /* which counts all of the strip */
+}
 
 /* true where the last pass may write elements itself. */
 static bool is_direct(const struct stk_placer *p)
@@ -108,11 +125,9 @@ static void across(struct stk_placer *p, const struct stk_strip *strip)
     ptrdiff_t step = aim(p, p->rows_out, to);
     for (size_t c = 0; c < 3; c++)
         from[c] = strip->plane[c] + (size_t)first * strip->stride;
-    int64_t start = stk_now_ns();
+    int64_t start = clock_now(p);
     p->kernels->across_bytes(&p->x, from, strip->stride, n, to, step);
-    int64_t passed = stk_now_ns();
-    p->times.resample_ns += passed - start;
-    p->times.emit_ns -= passed - start;
+    first_pass_ends(p, start);
     emit_rows(p, p->rows_out, n);
     p->rows_out += n;
 }
@@ -142,15 +157,14 @@ static void list_taps(struct stk_placer *p, int32_t j, size_t plane)
     const int32_t *weight = p->y.weight + j;
     bool dwords = p->route == STK_ROUTE_ACROSS_DOWN;
     p->taps.n = 0;
-    size_t slot = (size_t)p->y.first[j] % p->n_ring;
+    size_t slot = (size_t)p->y.first[j] & (p->n_ring - 1);
     for (int32_t t = 0; t < p->y.count[j]; t++, weight += p->y.padded) {
         const void *row =
             dwords ? (const void *)(p->ring + slot * 3 * p->ring_plane)
                    : (const void *)p->at[plane][slot];
         if (*weight != 0)
             add_tap(p, row, *weight);
-        if (++slot == p->n_ring)
-            slot = 0;
+        slot = (slot + 1) & (p->n_ring - 1);
     }
 }
 
@@ -159,13 +173,11 @@ static void across_down(struct stk_placer *p, const struct stk_strip *strip,
 {
     uint32_t *to[STK_STRIP_ROWS];
     for (int32_t i = 0; i < strip->n_rows; i++)
-        to[i] =
-            p->ring + (size_t)(p->rows_in + i) % p->n_ring * 3 * p->ring_plane;
+        to[i] = p->ring + ((size_t)(p->rows_in + i) & (p->n_ring - 1)) * 3 *
+                              p->ring_plane;
     p->kernels->across(&p->x, strip->plane, strip->stride, strip->n_rows, to);
     p->rows_in += strip->n_rows;
-    int64_t passed = stk_now_ns();
-    p->times.resample_ns += passed - start;
-    p->times.emit_ns -= passed - start;
+    first_pass_ends(p, start);
     for (; is_ready(p); p->rows_out++) {
         uint8_t *out[3];
         aim(p, p->rows_out, out);
@@ -214,7 +226,7 @@ static void down(struct stk_placer *p)
 static void down_across(struct stk_placer *p)
 {
     while (is_ready(p)) {
-        int64_t start = stk_now_ns();
+        int64_t start = clock_now(p);
         int32_t j = p->rows_out, n = 0;
         while (n < STK_STAGE_ROWS && is_ready(p)) {
             uint8_t *to[3];
@@ -223,9 +235,7 @@ static void down_across(struct stk_placer *p)
             down_row(p, p->rows_out++, 0, (size_t)p->x.in, to);
             n++;
         }
-        int64_t passed = stk_now_ns();
-        p->times.resample_ns += passed - start;
-        p->times.emit_ns -= passed - start;
+        first_pass_ends(p, start);
         uint8_t *out[3];
         ptrdiff_t step = aim(p, j, out);
         const uint8_t *from[3] = {p->between.first[0], p->between.first[1],
@@ -242,7 +252,7 @@ static void down_from_bytes(struct stk_placer *p, const struct stk_strip *strip)
     int32_t begin = p->rows_in;
     for (int32_t i = 0; i < strip->n_rows; i++)
         for (size_t c = 0; c < 3; c++)
-            p->at[c][(size_t)(begin + i) % p->n_ring] =
+            p->at[c][(size_t)(begin + i) & (p->n_ring - 1)] =
                 strip->plane[c] + (size_t)i * strip->stride;
     p->rows_in += strip->n_rows;
     if (p->route == STK_ROUTE_DOWN)
@@ -254,7 +264,7 @@ static void down_from_bytes(struct stk_placer *p, const struct stk_strip *strip)
     int32_t keep = p->y.first[p->rows_out];
     for (int32_t r = keep > begin ? keep : begin; r < p->rows_in; r++)
         for (size_t c = 0; c < 3; c++) {
-            size_t slot = (size_t)r % p->n_ring;
+            size_t slot = (size_t)r & (p->n_ring - 1);
             uint8_t *to = p->held.first[c] + slot * p->held.stride;
             memcpy(to, p->at[c][slot], (size_t)p->x.in);
             p->at[c][slot] = to;
@@ -266,7 +276,8 @@ void stk_placer_rows(struct stk_placer *p, const struct stk_strip *strip)
     assert(strip->n_rows >= 1 && strip->n_rows <= STK_STRIP_ROWS);
     if (stk_placer_done(p))
         return;
-    int64_t start = stk_now_ns();
+    p->is_timed = ++p->n_strips % CLOCK_SHARE == 0;
+    int64_t start = clock_now(p);
     switch (p->route) {
     case STK_ROUTE_NOTHING:
         break;
@@ -288,6 +299,6 @@ void stk_placer_rows(struct stk_placer *p, const struct stk_strip *strip)
     }
     if (stk_placer_done(p))
         p->kernels->fence();
-    /* The first pass has taken its share out of emit_ns already. */
-    p->times.emit_ns += stk_now_ns() - start;
+    if (p->is_timed)
+        p->times.emit_ns += (stk_now_ns() - start) * CLOCK_SHARE;
 }

@@ -40,9 +40,12 @@ struct stk_placer {
     int32_t rows_in;  /* source rows taken */
     int32_t rows_out; /* rows of y.n written */
     struct stk_place_times times;
+    uint32_t n_strips; /* of all samples: which of them are timed */
+    bool is_timed;
 
     /* Ring of n_ring rows: of dwords (ACROSS_DOWN), or of the source's bytes
-     * (DOWN, DOWN_ACROSS), where row r is held by slot r % n_ring. */
+     * (DOWN, DOWN_ACROSS), n_ring a power of two,
+     * where row r is held by slot r % n_ring. */
     size_t n_ring, ring_plane;
     uint32_t *ring;
     struct stk_rows held;
