@@ -56,7 +56,13 @@ INLINE void down_block(const struct stk_row_taps *taps, const uint32_t **rows,
     }
     for (int k = 0; k < 4; k++)
         sum[k] = level(sum[k], is_cubic);
-    _mm512_mask_storeu_epi8(to, real, bytes_of(sum));
+    if (vectors == 4 && real == ~0ull)
+        _mm512_storeu_si512(to, bytes_of(sum));
+    else if (vectors == 2 && real == 0xffffffff)
+        _mm256_storeu_si256((__m256i *)(void *)to,
+                            _mm512_castsi512_si256(bytes_of(sum)));
+    else
+        _mm512_mask_storeu_epi8(to, real, bytes_of(sum));
 }
 
 INLINE void down_planes(const struct stk_row_taps *taps, const uint32_t **rows,
