@@ -58,11 +58,11 @@ INLINE __m256i rounded(__m256i bits, const bool f16)
     return _mm256_or_si256(size, _mm256_srli_epi32(sign, 16));
 }
 
-static void computed_halves(const struct stk_emit *e, size_t c,
-                            const uint8_t *from, size_t n, uint8_t *to)
+INLINE void computed_halves(const struct stk_emit *e, size_t c,
+                            const uint8_t *from, size_t n, uint8_t *to,
+                            const bool f16)
 {
     __m256 mean = _mm256_set1_ps(e->mean[c]), std = _mm256_set1_ps(e->std[c]);
-    bool f16 = e->dtype == STOKER_F16;
     size_t i = 0;
     for (; i + 16 <= n; i += 16) {
         __m256i a = _mm256_castps_si256(computed(from + i, mean, std));
@@ -147,8 +147,10 @@ void stk_emit_avx2(const struct stk_emit *e, const uint8_t *const from[3],
             memcpy(to, from[c], n);
         else if (e->dtype == STOKER_F32)
             plane_of_floats(e, c, from[c], n, to);
+        else if (e->computable && e->dtype == STOKER_F16)
+            computed_halves(e, c, from[c], n, to, true);
         else if (e->computable)
-            computed_halves(e, c, from[c], n, to);
+            computed_halves(e, c, from[c], n, to, false);
         else
             plane_of_halves(e->table[c], from[c], n, to);
     }
