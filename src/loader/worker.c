@@ -95,8 +95,10 @@ static void reap(struct stk_worker *worker, bool wait)
     int n = stk_io_reap(worker->io, done, STK_MAX_JOBS,
                         wait ? SLICE_NS / 1000000 : 0);
     watch(worker, 0, -1);
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         ((struct stk_job *)done[i]->tag)->state = STK_JOB_READY;
+        stk_count(&worker->counters.n_retries, done[i]->n_retries);
+    }
     stk_count(wait ? &worker->counters.input_ns : &worker->counters.read_ns,
               stk_now_ns() - start);
 }

@@ -1,0 +1,64 @@
+"""stoker as a ``torch.utils.data.IterableDataset``: the only module that
+imports torch."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from typing import Any, Iterator, Sequence
+
+import torch
+from torch.utils.data import IterableDataset, get_worker_info
+
+from .batch import Batch
+from .errors import StokerError
+from .loader import _WORKER_ADVICE
+from .loader import ImageLoader as _ImageLoader
+
+_FIELDS = {"image": "images", "label": "labels", "id": "ids", "valid": "valid",
+           "window": "windows", "flip": "flips"}
+
+
+class ImageLoader(_ImageLoader, IterableDataset):
+    """``stoker.ImageLoader`` that yields named tuples of torch tensors.
+
+    fields   which, in which order; default ("image", "label"). image is
+             [rows, 3, h, w] or [rows, h, w, 3], label and id int64 [rows],
+             valid and flip uint8 [rows], window int32 [rows, 4].
+
+    Works by itself or in ``DataLoader(ds, batch_size=None, num_workers=0)``;
+    worker processes are refused. With ``device="cuda"`` image, label and valid
+    are CUDA tensors; otherwise all share the loader's host memory.
+    """
+
+    def __init__(self, root: Any, *, fields: Sequence[str] = ("image", "label"), **arguments: Any):
+        unknown = [f for f in fields if f not in _FIELDS]
+        if unknown or not fields:
+            raise ValueError("fields must be some of %s, not %r"
+                             % (", ".join(_FIELDS), tuple(fields)))
+        self._fields = tuple(fields)
+        self._tuple = namedtuple("Batch", self._fields)  # type: ignore[misc]
+        super().__init__(root, **arguments)
+
+    def __iter__(self) -> Iterator[Any]:
+        if get_worker_info() is not None:
+            raise StokerError(_WORKER_ADVICE)
+        return _TensorIterator(self, super().__iter__())
+
+    def _tensors(self, batch: Batch) -> Any:
+        tensors = []
+        for name in self._fields:
+            field = getattr(batch, _FIELDS[name])
+            tensors.append(torch.from_dlpack(field))
+        return self._tuple(*tensors)
+
+
+class _TensorIterator:
+    def __init__(self, loader: ImageLoader, batches: Iterator[Batch]):
+        self._loader = loader
+        self._batches = batches
+
+    def __iter__(self) -> "_TensorIterator":
+        return self
+
+    def __next__(self) -> Any:
+        return self._loader._tensors(next(self._batches))
