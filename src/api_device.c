@@ -1,10 +1,16 @@
 /* Exported bodies for batches and CUDA streams. */
 #include <errno.h>
+#include <string.h>
 
 #include "loader/loader.h"
+#include "pin/bus.h"
 
 int stoker_batch_acquire(stoker_batch *batch, void *stream, stoker_error *err)
 {
+    stoker_error mine;
+
+    if (!err)
+        err = &mine;
     stk_error_clear(err);
     if (!batch)
         return stk_fail(err, -EINVAL, "stoker_batch_acquire: NULL argument");
@@ -14,6 +20,10 @@ int stoker_batch_acquire(stoker_batch *batch, void *stream, stoker_error *err)
 int stoker_batch_release_on(stoker_batch *batch, void *stream,
                             stoker_error *err)
 {
+    stoker_error mine;
+
+    if (!err)
+        err = &mine;
     stk_error_clear(err);
     if (!batch)
         return 0;
@@ -23,6 +33,10 @@ int stoker_batch_release_on(stoker_batch *batch, void *stream,
 int stoker_batch_record_stream(stoker_batch *batch, void *stream,
                                stoker_error *err)
 {
+    stoker_error mine;
+
+    if (!err)
+        err = &mine;
     stk_error_clear(err);
     if (!batch)
         return stk_fail(err, -EINVAL,
@@ -32,6 +46,10 @@ int stoker_batch_record_stream(stoker_batch *batch, void *stream,
 
 int stoker_loader_mark(stoker_loader *loader, void *stream, stoker_error *err)
 {
+    stoker_error mine;
+
+    if (!err)
+        err = &mine;
     stk_error_clear(err);
     if (!loader)
         return stk_fail(err, -EINVAL, "stoker_loader_mark: NULL argument");
@@ -39,4 +57,21 @@ int stoker_loader_mark(stoker_loader *loader, void *stream, stoker_error *err)
     return gpu && stk_home_is_ours(loader->home)
                ? stk_guard_mark(&gpu->guard, stream, true, err)
                : 0;
+}
+
+int stoker_device_measure(int ordinal, stoker_device_info *out,
+                          stoker_error *err)
+{
+    stoker_device_info full = {.numa_node = -1};
+    stoker_error mine;
+
+    if (!err)
+        err = &mine;
+    stk_error_clear(err);
+    if (!out)
+        return stk_fail(err, -EINVAL, "stoker_device_measure: NULL argument");
+    full.size = out->size;
+    int rc = stk_bus_measure(ordinal, &full, err);
+    memcpy(out, &full, full.size < sizeof full ? full.size : sizeof full);
+    return rc;
 }

@@ -568,6 +568,7 @@ typedef struct stoker_stats {
     int64_t bytes_copied;
     char io_reason[128];  /* why not io_uring, or "" */
     char pin_reason[128]; /* why not pinned, or "" */
+    char memory_reason[128]; /* why not the pages of huge_pages, or "" */
 } stoker_stats;
 
 /* Any thread, any time. */
@@ -653,6 +654,27 @@ typedef struct stoker_system {
 
 /* Any thread. */
 STOKER_API void stoker_system_get(stoker_system *out);
+
+/* What a device's bus gives and what pinning costs, measured by registering
+ * 64 MB and copying them. */
+typedef struct stoker_device_info {
+    size_t size;          /* sizeof(stoker_device_info), set by the caller */
+    int32_t driver;       /* cuDriverGetVersion */
+    int32_t numa_node;    /* that its slot hangs at, or -1 */
+    int64_t init_ns;      /* the driver's and the context's */
+    int64_t register_ns;  /* for register_bytes, faults included */
+    int64_t register_bytes;
+    double bus_bytes_s;   /* rated, one direction; 0: the kernel is silent */
+    double copy_bytes_s;  /* measured, host to device, pinned */
+    char name[96];
+} stoker_device_info;
+
+/* Uses the device for a moment: its context is made if there is none.  Never
+ * before a fork whose child uses CUDA.  ordinal -1: the current context's,
+ * else the first.  Any thread.
+ * Returns 0; -ENODEV without driver or device, -ENOMEM, -EIO. */
+STOKER_API int stoker_device_measure(int ordinal, stoker_device_info *out,
+                                     stoker_error *err);
 
 /* This machine's roofline over exactly these files and windows: what one core
  * needs a sample, in nanoseconds, with each stage timed alone. */

@@ -106,10 +106,33 @@ static void explain_limit(struct stk_gpu *gpu, size_t bytes)
              bytes >> 20, (size_t)limit.rlim_cur >> 20);
 }
 
+/* Registers one buffer, or finds that the caller has registered his arena:
+ * then all of it, and not by us. */
+static int register_buffer(struct stk_gpu *gpu, const struct stk_arena *arena,
+                           uint32_t i)
+{
+    void *data = stk_arena_buffer(arena, i);
+
+    CUresult code = gpu->cuda.cuMemHostRegister(data, arena->buffer_bytes,
+                                                CU_MEMHOSTREGISTER_PORTABLE);
+    if (code == CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED &&
+        (i == 0 || gpu->is_foreign)) {
+        gpu->is_foreign = true;
+        return 0;
+    }
+    if (code == CUDA_SUCCESS && gpu->is_foreign) {
+        gpu->cuda.cuMemHostUnregister(data);
+        return stk_fail(&gpu->error, -EINVAL,
+                        "arena: only its first %u of %u batches are "
+                        "registered with CUDA",
+                        i, arena->n_buffers);
+    }
+    return stk_cuda_check(&gpu->cuda, code, "cuMemHostRegister", &gpu->error);
+}
+
 static void register_buffers(struct stk_gpu *gpu, struct stk_home *home)
 {
     const struct stk_arena *arena = &home->arena;
-    bool is_good = gpu->error.code == 0;
 
     /* Relaxed, both: only this thread writes n_tried, and a stop that is seen
      * late costs one buffer more.  The next life goes on where this ends. */
@@ -118,17 +141,13 @@ static void register_buffers(struct stk_gpu *gpu, struct stk_home *home)
            !atomic_load_explicit(&gpu->is_stopped, memory_order_relaxed);
          i++) {
         int64_t start = stk_now_ns();
-        if (is_good)
-            is_good = stk_cuda_check(&gpu->cuda,
-                                     gpu->cuda.cuMemHostRegister(
-                                         stk_arena_buffer(arena, i),
-                                         arena->buffer_bytes,
-                                         CU_MEMHOSTREGISTER_PORTABLE),
-                                     "cuMemHostRegister", &gpu->error) == 0;
-        if (is_good)
-            atomic_fetch_add_explicit(&gpu->n_pinned, 1, memory_order_relaxed);
-        else if (!strstr(gpu->error.text, "ulimit"))
-            explain_limit(gpu, arena->buffer_bytes * arena->n_buffers);
+        if (gpu->error.code == 0) {
+            if (register_buffer(gpu, arena, i) == 0)
+                atomic_fetch_add_explicit(&gpu->n_pinned, 1,
+                                          memory_order_relaxed);
+            else
+                explain_limit(gpu, arena->buffer_bytes * arena->n_buffers);
+        }
         atomic_fetch_add_explicit(&gpu->register_ns, stk_now_ns() - start,
                                   memory_order_relaxed);
         /* Release: partner is the acquire of stk_gpu_wait_pinned; passes on
@@ -254,7 +273,7 @@ bool stk_gpu_close(struct stk_gpu *gpu, const struct stk_arena *arena)
     /* Copies that nobody marked may still be reading. */
     bool is_quiet = cuda->cuCtxSynchronize() == CUDA_SUCCESS;
     if (is_quiet)
-        for (uint32_t i = 0; i < n_pinned; i++)
+        for (uint32_t i = 0; !gpu->is_foreign && i < n_pinned; i++)
             cuda->cuMemHostUnregister(stk_arena_buffer(arena, i));
     if (is_quiet && gpu->has_device)
         stk_device_close(&gpu->device);

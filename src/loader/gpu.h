@@ -20,6 +20,7 @@ struct stk_gpu {
     struct stk_guard guard; /* of host buffers; with a device, of its own */
     struct stk_device device;
     bool has_device;
+    bool is_foreign;  /* the caller registered his arena: it stays so */
     bool is_required; /* pin="require" or a device: failing is an error */
     /* The pinner registers buffer 0, 1, 2, ... while the first reads run. */
     struct stk_thread pinner;

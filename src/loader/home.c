@@ -28,7 +28,10 @@ static int build(struct stk_home *home, const stoker_options *opt,
         return stk_fail(err, -ENOMEM, "loader: no memory");
     if (!stk_arena_sizes(buffer_bytes, n, &buffer_bytes, &total))
         return stk_fail(err, -ENOMEM, "batches: too many bytes");
-    int rc = stk_memory_open(&home->memory, opt, total, err);
+    int node = opt->numa_node;
+    if (node < 0 && home->gpu)
+        node = stk_cuda_numa_node(&home->gpu->cuda);
+    int rc = stk_memory_open(&home->memory, opt, total, node, err);
     home->arena = (struct stk_arena){home->memory.data, buffer_bytes, n};
     return rc;
 }

@@ -58,6 +58,8 @@ void stk_loader_stats(stoker_loader *loader, stoker_stats *out)
     full.first_batch_ns = loader->first_batch_ns;
     pthread_mutex_unlock(&loader->lock);
     add_gpu(loader, &full);
+    memcpy(full.memory_reason, loader->home->memory.reason,
+           sizeof full.memory_reason);
     full.arena_bytes = (int64_t)loader->home->memory.bytes;
     full.n_workers = loader->n_workers;
     full.n_slots = (int32_t)loader->home->ring.n;

@@ -144,21 +144,30 @@ void stk_cuda_leave(const struct stk_cuda *cuda, struct stk_cuda_visit *visit)
     cuda->cuCtxPopCurrent(&popped);
 }
 
-int stk_cuda_numa_node(const struct stk_cuda *cuda)
+bool stk_cuda_folder(const struct stk_cuda *cuda, char *path, size_t bytes)
 {
     static const int asked[] = {CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID,
                                 CU_DEVICE_ATTRIBUTE_PCI_BUS_ID,
                                 CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID};
-    int id[3], node = -1;
-    char path[80];
+    int id[3] = {0, 0, 0};
 
     for (int i = 0; i < 3; i++)
         if (cuda->cuDeviceGetAttribute(&id[i], asked[i], cuda->device) !=
             CUDA_SUCCESS)
-            return -1;
-    snprintf(path, sizeof path,
-             "/sys/bus/pci/devices/%04x:%02x:%02x.0/numa_node", (unsigned)id[0],
-             (unsigned)id[1], (unsigned)id[2]);
+            return false;
+    int n = snprintf(path, bytes, "/sys/bus/pci/devices/%04x:%02x:%02x.0",
+                     (unsigned)id[0], (unsigned)id[1], (unsigned)id[2]);
+    return n > 0 && (size_t)n < bytes;
+}
+
+int stk_cuda_numa_node(const struct stk_cuda *cuda)
+{
+    char folder[64], path[96];
+    int node = -1;
+
+    if (!stk_cuda_folder(cuda, folder, sizeof folder))
+        return -1;
+    snprintf(path, sizeof path, "%s/numa_node", folder);
     FILE *f = fopen(path, "re");
     if (!f)
         return -1;

@@ -26,6 +26,7 @@ enum {
     CUDA_ERROR_NO_DEVICE = 100,
     CUDA_ERROR_CONTEXT_IS_DESTROYED = 709,
     CUDA_ERROR_NOT_READY = 600,
+    CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED = 712,
     CU_MEMHOSTREGISTER_PORTABLE = 1,
     CU_EVENT_BLOCKING_SYNC = 1,
     CU_EVENT_DISABLE_TIMING = 2,
@@ -129,6 +130,9 @@ bool stk_cuda_is_gone(const struct stk_cuda *cuda);
 /* "cuMemAlloc: CUDA_ERROR_OUT_OF_MEMORY" as an error; 0 for success. */
 int stk_cuda_check(const struct stk_cuda *cuda, CUresult code, const char *call,
                    stoker_error *err);
+
+/* The kernel's folder of the device, "/sys/bus/pci/devices/0000:01:00.0". */
+bool stk_cuda_folder(const struct stk_cuda *cuda, char *path, size_t bytes);
 
 /* The NUMA node that the device's slot hangs at, or -1: unknown or only one. */
 int stk_cuda_numa_node(const struct stk_cuda *cuda);

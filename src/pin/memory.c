@@ -1,13 +1,25 @@
-/* Plain and huge pages.  The rest of pin/ registers what is made here. */
+/* Plain and huge pages.  The rest of pin/ registers what is made here.
+ * Nothing is touched here: a buffer's pages come when it is registered, or
+ * when the workers write its first rows.  So the first batch waits for one
+ * buffer's pages whatever the ring's size. */
 #include "pin/memory.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 
-enum { HUGE_PAGE = 2 << 20, PAGE = 4096 };
+enum {
+    HUGE_PAGE = 2 << 20,
+    PAGE = 4096,
+    MAX_NODES = 1024,
+    PREFERRED = 1,       /* MPOL_PREFERRED of linux/mempolicy.h */
+    HUGE_2MB = 21 << 26, /* MAP_HUGE_2MB: log2 of the size, MAP_HUGE_SHIFT */
+};
 
 static int take_arena(struct stk_memory *memory, const stoker_options *opt,
                       size_t bytes, stoker_error *err)
@@ -23,14 +35,50 @@ static int take_arena(struct stk_memory *memory, const stoker_options *opt,
     return 0;
 }
 
-int stk_memory_open(struct stk_memory *memory, const stoker_options *opt,
-                    size_t bytes, stoker_error *err)
+/* A policy for pages that are not there yet; where the kernel knows no such
+ * call, or the node does not exist, they come from where the threads run. */
+static void prefer_node(const struct stk_memory *memory, int node)
+{
+    enum { BITS = 8 * sizeof(unsigned long) };
+    unsigned long mask[MAX_NODES / BITS] = {0};
+
+    if (node < 0 || node >= MAX_NODES)
+        return;
+    mask[node / BITS] = 1ul << (node % BITS);
+    /* One more than there are bits: the kernel takes one off. */
+    syscall(SYS_mbind, memory->data, memory->bytes, PREFERRED, mask,
+            MAX_NODES + 1, 0);
+}
+
+/* Whole 2 MiB pages of the administrator's pool, reserved at once: where
+ * there are too few, mmap fails and not a later write. */
+static bool map_hugetlb(struct stk_memory *memory, size_t bytes)
 {
     size_t total;
 
-    memset(memory, 0, sizeof *memory);
-    if (opt->arena)
-        return take_arena(memory, opt, bytes, err);
+    if (stk_add_overflows(bytes, HUGE_PAGE - 1, &total))
+        return false;
+    total -= total % HUGE_PAGE;
+    void *mapped =
+        mmap(NULL, total, PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | HUGE_2MB, -1, 0);
+    if (mapped == MAP_FAILED) {
+        snprintf(memory->reason, sizeof memory->reason,
+                 "transparent huge pages: %zu MB of hugetlb pages are not "
+                 "free (%s)",
+                 total >> 20, strerror(errno));
+        return false;
+    }
+    memory->mapped = mapped;
+    memory->mapped_bytes = total;
+    memory->data = mapped;
+    return true;
+}
+
+static int map_plain(struct stk_memory *memory, size_t bytes, stoker_error *err)
+{
+    size_t total;
+
     if (stk_add_overflows(bytes, HUGE_PAGE, &total))
         return stk_fail(err, -ENOMEM, "batches: %zu bytes is too much", bytes);
     void *mapped = mmap(NULL, total, PROT_READ | PROT_WRITE,
@@ -41,10 +89,30 @@ int stk_memory_open(struct stk_memory *memory, const stoker_options *opt,
     memory->mapped = mapped;
     memory->mapped_bytes = total;
     memory->data = (uint8_t *)stk_round_up((size_t)mapped, HUGE_PAGE);
-    memory->bytes = bytes;
-    if (opt->huge_pages)
-        madvise(memory->data, bytes, MADV_HUGEPAGE); /* a hint: may fail */
     return 0;
+}
+
+int stk_memory_open(struct stk_memory *memory, const stoker_options *opt,
+                    size_t bytes, int node, stoker_error *err)
+{
+    int rc = 0;
+
+    memset(memory, 0, sizeof *memory);
+    if (opt->arena)
+        return take_arena(memory, opt, bytes, err);
+    if (opt->huge_pages < 2 || !map_hugetlb(memory, bytes)) {
+        rc = map_plain(memory, bytes, err);
+        if (rc == 0 && opt->huge_pages &&
+            madvise(memory->data, bytes, MADV_HUGEPAGE) < 0)
+            snprintf(memory->reason, sizeof memory->reason,
+                     "small pages: the kernel has no transparent huge ones "
+                     "(%s)",
+                     strerror(errno));
+    }
+    memory->bytes = bytes;
+    if (rc == 0)
+        prefer_node(memory, node);
+    return rc;
 }
 
 void stk_memory_close(struct stk_memory *memory)

@@ -9,13 +9,15 @@ struct stk_memory {
     size_t bytes;
     size_t mapped_bytes; /* 0: the caller's arena */
     void *mapped;
+    char reason[128]; /* why not the pages that were asked for, or "" */
 };
 
 /* Reserves bytes aligned to 2 MiB, not yet touched; or takes opt->arena after
- * checking its size and alignment.  Visible to forked children.
+ * checking its size and alignment.  node: the NUMA node to prefer, -1: where
+ * the threads run; a hint.  Visible to forked children.
  * Returns 0, -ENOMEM, -EINVAL. */
 int stk_memory_open(struct stk_memory *memory, const stoker_options *opt,
-                    size_t bytes, stoker_error *err);
+                    size_t bytes, int node, stoker_error *err);
 
 void stk_memory_close(struct stk_memory *memory);
 
