@@ -1,7 +1,6 @@
 /* The whole loader over a folder of images (files directly in it or in class
  * folders): images a second and CPU time an image, from memory or from files.
  * Prints one line: "img_s cpu_ms_img own_share". */
-#define _GNU_SOURCE
 #include <dirent.h>
 #include <getopt.h>
 #include <stdbool.h>
@@ -96,12 +95,64 @@ static int find_word(const char *word, const char *const *words, int n)
     exit(2);
 }
 
-int main(int argc, char **argv)
+static const float mean[3] = {0.485f, 0.456f, 0.406f};
+static const float std[3] = {0.229f, 0.224f, 0.225f};
+static stoker_transform list[3];
+static bool in_memory;
+static double limit = 2; /* seconds */
+
+static void read_option(stoker_options *opt, int c, const char *value)
 {
     static const char *const dtypes[] = {"u8", "f16", "bf16", "f32"};
     static const char *const cpus[] = {"auto", "scalar", "avx2", "avx512"};
     static const char *const decoders[] = {"auto", "libjpeg"};
     static const char *const ios[] = {"auto", "uring", "pread"};
+
+    switch (c) {
+    case 'm':
+        in_memory = true;
+        break;
+    case 't':
+        opt->dtype = find_word(value, dtypes, 4);
+        break;
+    case 'c':
+        opt->cpu = find_word(value, cpus, 4);
+        break;
+    case 'd':
+        opt->decoder = find_word(value, decoders, 2);
+        break;
+    case 'i':
+        opt->io = find_word(value, ios, 3);
+        break;
+    case 'w':
+        opt->n_workers = atoi(value);
+        break;
+    case 's':
+        limit = atof(value);
+        break;
+    case 'n':
+        opt->layout = STOKER_NHWC;
+        break;
+    case 'b':
+        opt->batch_size = atoi(value);
+        break;
+    case 'l':
+        opt->n_slots = atoi(value);
+        break;
+    case 'v':
+        list[0] = stoker_resize(256, 0);
+        list[1] = stoker_center_crop(224, 224);
+        break;
+    case 'u':
+        list[0].as.random_resized_crop.interpolation = STOKER_BICUBIC;
+        break;
+    default:
+        exit(2);
+    }
+}
+
+static void read_options(stoker_options *opt, int argc, char **argv)
+{
     static const struct option longs[] = {
         {"memory", 0, 0, 'm'},
         {"dtype", 1, 0, 't'},
@@ -117,77 +168,46 @@ int main(int argc, char **argv)
         {"slots", 1, 0, 'l'},
         {0},
     };
-    const float mean[3] = {0.485f, 0.456f, 0.406f};
-    const float std[3] = {0.229f, 0.224f, 0.225f};
-    stoker_transform list[3] = {stoker_random_resized_crop(224, 224),
-                                stoker_random_horizontal_flip(0.5)};
-    stoker_options opt;
-    stoker_error err;
-    stoker_dataset *ds;
-    stoker_loader *loader;
-    stoker_batch *batch;
-    bool in_memory = false;
-    double limit = 2;
     int c;
 
-    stoker_options_init(&opt, sizeof opt);
-    opt.n_workers = 2;
-    opt.n_transforms = 2;
-    opt.transforms = list;
-    while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
-        if (c == 'm')
-            in_memory = true;
-        else if (c == 't')
-            opt.dtype = find_word(optarg, dtypes, 4);
-        else if (c == 'c')
-            opt.cpu = find_word(optarg, cpus, 4);
-        else if (c == 'd')
-            opt.decoder = find_word(optarg, decoders, 2);
-        else if (c == 'i')
-            opt.io = find_word(optarg, ios, 3);
-        else if (c == 'w')
-            opt.n_workers = atoi(optarg);
-        else if (c == 's')
-            limit = atof(optarg);
-        else if (c == 'n')
-            opt.layout = STOKER_NHWC;
-        else if (c == 'b')
-            opt.batch_size = atoi(optarg);
-        else if (c == 'l')
-            opt.n_slots = atoi(optarg);
-        else if (c == 'v') {
-            list[0] = stoker_resize(256, 0);
-            list[1] = stoker_center_crop(224, 224);
-        } else if (c == 'u')
-            list[0].as.random_resized_crop.interpolation = STOKER_BICUBIC;
-        else
-            return 2;
-    }
+    stoker_options_init(opt, sizeof *opt);
+    list[0] = stoker_random_resized_crop(224, 224);
+    list[1] = stoker_random_horizontal_flip(0.5);
+    opt->n_workers = 2;
+    opt->n_transforms = 2;
+    opt->transforms = list;
+    while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1)
+        read_option(opt, c, optarg);
     if (optind >= argc)
-        return 2;
-    if (opt.dtype != STOKER_U8)
-        list[opt.n_transforms++] = stoker_normalize(mean, std);
-    find(argv[optind]);
-    read_all(in_memory);
-    if (stoker_dataset_from_items(&ds, items, n_files, sizeof items[0], &err) ||
-        stoker_loader_open(&loader, ds, &opt, &err)) {
-        fprintf(stderr, "bench_loader: %s\n", err.text);
-        return 1;
-    }
-    /* Warm: the first epoch fills caches and scratch. */
+        exit(2);
+    if (opt->dtype != STOKER_U8)
+        list[opt->n_transforms++] = stoker_normalize(mean, std);
+}
+
+static void die(const stoker_error *err)
+{
+    fprintf(stderr, "bench_loader: %s\n", err->text);
+    exit(1);
+}
+
+/* Plays epochs for `limit` seconds behind the first, which fills caches and
+ * scratch; returns images, and the seconds and CPU seconds they took. */
+static int64_t play(stoker_loader *loader, double *wall, double *cpu)
+{
+    stoker_batch *batch;
+    stoker_error err;
     int64_t n = 0;
-    double start = 0, cpu = 0, now = 0;
+    double start = 0, now = 0;
+
     for (int epoch = 0; !n || now - start < limit;) {
         int rc = stoker_loader_next(loader, &batch, -1, &err);
-        if (rc < 0) {
-            fprintf(stderr, "bench_loader: %s\n", err.text);
-            return 1;
-        }
+        if (rc < 0)
+            die(&err);
         now = seconds(CLOCK_MONOTONIC);
         if (rc == STOKER_END) {
             if (epoch++ == 0) {
                 start = now;
-                cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
+                *cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
             }
             continue;
         }
@@ -196,20 +216,44 @@ int main(int argc, char **argv)
         n += epoch ? info.n_rows : 0;
         stoker_batch_release(batch);
     }
-    cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+    *cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - *cpu;
+    *wall = now - start;
+    return n;
+}
+
+static void print_stages(const stoker_stats *stats)
+{
+    double k = 1e-6 / (double)stats->n_samples;
+
+    printf("ms/img: read %.4f probe %.4f decode %.4f resample %.4f "
+           "emit %.4f idle %.4f input %.4f\n",
+           k * (double)stats->read_ns, k * (double)stats->probe_ns,
+           k * (double)stats->decode_ns, k * (double)stats->resample_ns,
+           k * (double)stats->emit_ns, k * (double)stats->idle_ns,
+           k * (double)stats->input_ns);
+}
+
+int main(int argc, char **argv)
+{
+    stoker_options opt;
+    stoker_error err;
+    stoker_dataset *ds;
+    stoker_loader *loader;
+    double wall, cpu = 0;
+
+    read_options(&opt, argc, argv);
+    find(argv[optind]);
+    read_all(in_memory);
+    if (stoker_dataset_from_items(&ds, items, n_files, sizeof items[0], &err) ||
+        stoker_loader_open(&loader, ds, &opt, &err))
+        die(&err);
+    int64_t n = play(loader, &wall, &cpu);
     stoker_stats stats = {.size = sizeof stats};
     stoker_loader_stats(loader, &stats);
-    printf("%.1f %.4f %.3f\n", (double)n / (now - start), cpu * 1e3 / (double)n,
+    printf("%.1f %.4f %.3f\n", (double)n / wall, cpu * 1e3 / (double)n,
            (double)stats.n_own_decoder / (double)stats.n_samples);
-    if (getenv("BENCH_STAGES")) {
-        double k = 1e-6 / (double)stats.n_samples;
-        printf("ms/img: read %.4f probe %.4f decode %.4f resample %.4f "
-               "emit %.4f idle %.4f input %.4f\n",
-               k * (double)stats.read_ns, k * (double)stats.probe_ns,
-               k * (double)stats.decode_ns, k * (double)stats.resample_ns,
-               k * (double)stats.emit_ns, k * (double)stats.idle_ns,
-               k * (double)stats.input_ns);
-    }
+    if (getenv("BENCH_STAGES"))
+        print_stages(&stats);
     stoker_loader_close(&loader);
     stoker_dataset_free(ds);
     return 0;

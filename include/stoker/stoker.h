@@ -92,8 +92,8 @@ typedef struct stoker_item {
 
 /* Options of a scan.  Set by stoker_folder_options_init(). */
 typedef struct stoker_folder_options {
-    size_t size;       /* sizeof(stoker_folder_options) */
-    int32_t hash_sizes; /* [0] 1: the fingerprint also covers file sizes */
+    size_t size;         /* sizeof(stoker_folder_options) */
+    int32_t hash_sizes;  /* [0] 1: the fingerprint also covers file sizes */
     int32_t allow_empty; /* [0] 1: a class without a valid file is no error */
 } stoker_folder_options;
 
@@ -316,13 +316,13 @@ typedef struct stoker_options {
     const char *ledger_path; /* [NULL] JSON lines of bad samples, appended */
 
     /* memory */
-    int32_t n_slots;     /* [4] batches ahead, at least 2 */
-    int32_t pin;         /* [STOKER_PIN_OFF] */
-    void *arena;         /* [NULL] the caller's memory for the batches,
-                            aligned to 4096; see stoker_arena_bytes() */
+    int32_t n_slots; /* [4] batches ahead, at least 2 */
+    int32_t pin;     /* [STOKER_PIN_OFF] */
+    void *arena;     /* [NULL] the caller's memory for the batches,
+                        aligned to 4096; see stoker_arena_bytes() */
     size_t arena_bytes;
-    int32_t huge_pages;  /* [1] 0: none, 1: transparent, 2: hugetlb if any */
-    int32_t numa_node;   /* [-1: the device's, or where the threads run] */
+    int32_t huge_pages; /* [1] 0: none, 1: transparent, 2: hugetlb if any */
+    int32_t numa_node;  /* [-1: the device's, or where the threads run] */
 
     /* device */
     int32_t device;           /* [-1: batches stay in host memory] ordinal */
@@ -345,7 +345,7 @@ STOKER_API int stoker_arena_bytes(const stoker_options *opt, size_t *bytes,
 /* ---- cursor: where a run stands ------------------------------------------ */
 
 #define STOKER_PLANNER_VERSION 1
-#define STOKER_STATE_BYTES 192 /* of a packed cursor */
+#define STOKER_STATE_BYTES     192 /* of a packed cursor */
 
 /* A position in a run.  It counts samples of the epoch's order, not batches,
  * so any world size and any batch size may load it. */
@@ -355,7 +355,7 @@ typedef struct stoker_cursor {
     int64_t n_items;
     uint64_t seed;
     int64_t epoch;
-    int64_t consumed;        /* samples of the epoch, over all ranks */
+    int64_t consumed;         /* samples of the epoch, over all ranks */
     uint64_t transforms_hash; /* of the compiled transforms; differs: warned */
     int32_t shuffle;
     int32_t planner_version; /* differs: refused */
@@ -372,14 +372,14 @@ STOKER_API void stoker_cursor_pack(const stoker_cursor *cursor,
 STOKER_API int stoker_cursor_unpack(stoker_cursor *cursor, const void *bytes,
                                     size_t n, stoker_error *err);
 
-/* ---- plan: who gets which id, without reading an image -------------------- */
+/* ---- plan: who gets which id, without reading an image --------------------
+ */
 
 /* Steps of an epoch from consumed samples on, for n_items and these options
  * (n_items to 10^12; nothing is allocated).  Any thread.
  * Returns the steps, or -EINVAL. */
-STOKER_API int64_t stoker_plan_steps(const stoker_options *opt,
-                                     int64_t n_items, int64_t consumed,
-                                     stoker_error *err);
+STOKER_API int64_t stoker_plan_steps(const stoker_options *opt, int64_t n_items,
+                                     int64_t consumed, stoker_error *err);
 
 /* The ids of this rank's batch `step` steps after consumed, -1 for padding.
  * ids has room for n; *n_rows says how many there are.  Any thread.
@@ -418,7 +418,8 @@ STOKER_API int stoker_plan_digest(const stoker_options *opt, int64_t n_items,
                                   int64_t epoch, int64_t from, int64_t to,
                                   stoker_digest *out, stoker_error *err);
 
-/* ---- loader: how it is fed ------------------------------------------------ */
+/* ---- loader: how it is fed ------------------------------------------------
+ */
 
 typedef struct stoker_loader stoker_loader;
 typedef struct stoker_batch stoker_batch;
@@ -431,8 +432,7 @@ typedef struct stoker_batch stoker_batch;
  * Returns 0; -EINVAL with the option or transform that is refused, -ENOMEM,
  * -ENOTSUP, -EPERM (a named I/O engine that the system refuses). */
 STOKER_API int stoker_loader_open(stoker_loader **out, stoker_dataset *ds,
-                                  const stoker_options *opt,
-                                  stoker_error *err);
+                                  const stoker_options *opt, stoker_error *err);
 
 /* Moves the run: to another epoch, or to a saved cursor.  Batches read ahead
  * are forgotten, leases stay valid, the arena is kept.
@@ -445,8 +445,7 @@ STOKER_API int stoker_loader_seek(stoker_loader *loader,
                                   const stoker_cursor *to, stoker_error *err);
 
 /* The place behind the last batch that next handed out.  Any thread. */
-STOKER_API void stoker_loader_cursor(stoker_loader *loader,
-                                     stoker_cursor *out);
+STOKER_API void stoker_loader_cursor(stoker_loader *loader, stoker_cursor *out);
 
 /* Hands out the next batch of this rank, waiting up to timeout_ms (-1: as
  * long as it takes).  Batches come in order, those of one epoch and then
@@ -467,7 +466,8 @@ STOKER_API int stoker_loader_next(stoker_loader *loader, stoker_batch **out,
  * stall_timeout_ms and was abandoned with its buffers. */
 STOKER_API int stoker_loader_close(stoker_loader **loader);
 
-/* ---- batch: a lease -------------------------------------------------------- */
+/* ---- batch: a lease --------------------------------------------------------
+ */
 
 /* A named tensor of a batch: "image" (dtype of the options, [rows, 3, h, w]
  * or [rows, h, w, 3]), "label" (int64 [rows], -100 where not valid), "id"
@@ -522,7 +522,8 @@ STOKER_API int stoker_batch_dlpack(stoker_batch *batch, const char *name,
                                    int versioned, void **out,
                                    stoker_error *err);
 
-/* ---- batches and CUDA streams (stream: a CUstream) ------------------------- */
+/* ---- batches and CUDA streams (stream: a CUstream) -------------------------
+ */
 
 /* Makes `stream` wait until the batch's device memory is filled.
  * Thread: any.  Returns 0; -EINVAL without a device; -EIO the driver failed. */
@@ -546,7 +547,8 @@ STOKER_API int stoker_batch_record_stream(stoker_batch *batch, void *stream,
 STOKER_API int stoker_loader_mark(stoker_loader *loader, void *stream,
                                   stoker_error *err);
 
-/* ---- what happened --------------------------------------------------------- */
+/* ---- what happened ---------------------------------------------------------
+ */
 
 typedef struct stoker_stats {
     size_t size; /* sizeof(stoker_stats), set by the caller */
@@ -554,14 +556,14 @@ typedef struct stoker_stats {
     int64_t bytes_read;
     /* nanoseconds summed over workers; they do not overlap */
     int64_t read_ns, probe_ns, decode_ns, resample_ns, emit_ns;
-    int64_t idle_ns;       /* workers waiting for an empty slot */
-    int64_t input_ns;      /* workers waiting for reads */
-    int64_t consumer_ns;   /* next waiting for a full slot */
+    int64_t idle_ns;        /* workers waiting for an empty slot */
+    int64_t input_ns;       /* workers waiting for reads */
+    int64_t consumer_ns;    /* next waiting for a full slot */
     int64_t first_batch_ns; /* from open to the first batch */
     int64_t arena_bytes, scratch_bytes;
     int32_t n_workers, n_slots;
-    int32_t io;  /* the stoker_io that was taken */
-    int32_t cpu; /* the stoker_cpu that was taken */
+    int32_t io;            /* the stoker_io that was taken */
+    int32_t cpu;           /* the stoker_cpu that was taken */
     int64_t n_own_decoder; /* images that stoker's own decoder read */
     int64_t copy_ns, copy_wait_ns, gpu_wait_ns, overlap_ns; /* device mode */
     int64_t pin_init_ns, pin_register_ns;
@@ -581,9 +583,9 @@ STOKER_API void stoker_loader_report(stoker_loader *loader, char *text,
 
 /* What was delivered of the epoch that the last batch belongs to, since its
  * begin or the last seek.  Any thread. */
-STOKER_API void stoker_loader_digest(stoker_loader *loader,
-                                     stoker_digest *out, int64_t *epoch,
-                                     int64_t *from, int64_t *to);
+STOKER_API void stoker_loader_digest(stoker_loader *loader, stoker_digest *out,
+                                     int64_t *epoch, int64_t *from,
+                                     int64_t *to);
 
 /* One bad sample that reached the consumer. */
 typedef struct stoker_bad {
@@ -602,16 +604,17 @@ STOKER_API int64_t stoker_loader_bad(stoker_loader *loader, int64_t first,
                                      stoker_bad *out, size_t n,
                                      size_t bad_bytes);
 
-/* ---- looking after data sets ------------------------------------------------ */
+/* ---- looking after data sets ------------------------------------------------
+ */
 
 typedef struct stoker_image_info {
-    size_t size; /* sizeof(stoker_image_info), set by the caller */
+    size_t size;    /* sizeof(stoker_image_info), set by the caller */
     char format[8]; /* "JPEG", "PNG", "WEBP" */
     char mode[8];   /* Pillow's: "RGB", "L", "CMYK", "P", "RGBA", "I;16" ... */
     int32_t width, height;
     int32_t orientation; /* EXIF, 1 when absent */
     int32_t progressive;
-    int32_t regular;  /* 1: its window can be decoded alone */
+    int32_t regular;    /* 1: its window can be decoded alone */
     int32_t n_warnings; /* of libjpeg, when decoded whole */
     int64_t n_bytes;
     uint8_t hash[16];
@@ -628,16 +631,15 @@ STOKER_API int stoker_checker_open(stoker_checker **out, stoker_dataset *ds,
 /* Returns 0, or the code that the sample would be refused with; info is
  * filled as far as it is known either way. */
 STOKER_API int stoker_checker_check(stoker_checker *checker, int64_t id,
-                                    stoker_image_info *info,
-                                    stoker_error *err);
+                                    stoker_image_info *info, stoker_error *err);
 STOKER_API void stoker_checker_close(stoker_checker **checker);
 
 /* What this machine can do, in words that `stoker doctor` prints. */
 typedef struct stoker_system {
-    size_t size; /* sizeof(stoker_system), set by the caller */
-    int32_t n_cpus;        /* usable: affinity and cgroup quota */
+    size_t size;    /* sizeof(stoker_system), set by the caller */
+    int32_t n_cpus; /* usable: affinity and cgroup quota */
     int32_t n_cpus_online;
-    int32_t cpu;           /* the best stoker_cpu */
+    int32_t cpu; /* the best stoker_cpu */
     int32_t has_uring;
     int64_t memlock_bytes; /* RLIMIT_MEMLOCK, -1 without limit */
     int32_t cuda_driver;   /* cuDriverGetVersion, 0 without a driver */
@@ -683,8 +685,8 @@ typedef struct stoker_limit {
     int64_t n_samples;
     double probe_ns, values_ns, skip_ns, idct_ns, colour_ns;
     double horizontal_ns, vertical_ns, fallback_ns; /* fallback: libjpeg's */
-    double read_ns;                                  /* CPU to read a sample */
-    double memory_bytes_s, read_bytes_s;             /* measured bandwidths */
+    double read_ns;                                 /* CPU to read a sample */
+    double memory_bytes_s, read_bytes_s;            /* measured bandwidths */
     double sample_memory_bytes; /* that a sample moves through memory */
     double sample_file_bytes;
     double limit_img_s; /* with options.n_workers cores */

@@ -16,7 +16,6 @@
 
 #include <errno.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "decode/jpeg_entropy.h"
 #include "decode/jpeg_kernels.h"
@@ -54,22 +53,6 @@ struct stk_jpeg_decoder {
     int32_t slot, end_slot;       /* not yet handed out */
     struct stk_jpeg_times *times; /* NULL: nobody asks */
 };
-
-/* Where a stage ends: its time is what has passed since the last lap. */
-enum lap { LAP_START, LAP_VALUES, LAP_SKIP, LAP_IDCT, LAP_COLOUR };
-
-static void lap(struct stk_jpeg_decoder *d, enum lap stage)
-{
-    struct stk_jpeg_times *t = d->times;
-    if (!t)
-        return;
-    int64_t now = stk_now_ns(), passed = now - t->since_ns;
-    t->since_ns = now;
-    t->values_ns += stage == LAP_VALUES ? passed : 0;
-    t->skip_ns += stage == LAP_SKIP ? passed : 0;
-    t->idct_ns += stage == LAP_IDCT ? passed : 0;
-    t->colour_ns += stage == LAP_COLOUR ? passed : 0;
-}
 
 void stk_jpeg_decoder_time(struct stk_jpeg_decoder *decoder,
                            struct stk_jpeg_times *times)
@@ -294,22 +277,22 @@ static int decode_mcus(struct stk_jpeg_decoder *d)
     int32_t gap = row == d->first_mcu_row ? row * jpeg->mcus_x + d->first_mcu
                                           : jpeg->mcus_x - d->n_mcus;
 
-    lap(d, LAP_START);
+    stk_jpeg_lap(d->times, STK_LAP_START);
     if (gap && stk_entropy_skip(d->entropy, (uint32_t)gap))
         return STK_JPEG_NOT_MINE;
-    lap(d, LAP_SKIP);
+    stk_jpeg_lap(d->times, STK_LAP_SKIP);
     keep_last(d);
     for (int32_t i = 0; i < d->n_mcus; i += MCUS_AT_ONCE) {
         int32_t n = d->n_mcus - i < MCUS_AT_ONCE ? d->n_mcus - i : MCUS_AT_ONCE;
         if (stk_entropy_values(d->entropy, (uint32_t)n, d->blocks))
             return STK_JPEG_NOT_MINE;
-        lap(d, LAP_VALUES);
+        stk_jpeg_lap(d->times, STK_LAP_VALUES);
         transform(d, i, n);
-        lap(d, LAP_IDCT);
+        stk_jpeg_lap(d->times, STK_LAP_IDCT);
     }
     if (d->h == 2 && jpeg->n_components == 3)
         widen(d);
-    lap(d, LAP_COLOUR);
+    stk_jpeg_lap(d->times, STK_LAP_COLOUR);
     /* Slot 0 is this row of the image. */
     int32_t top = row * 8 * d->v - (d->v == 2);
     int32_t end = d->v == 1 ? 8 : row == jpeg->mcus_y - 1 ? 17 : 16;
@@ -390,9 +373,9 @@ int stk_jpeg_decoder_rows(struct stk_jpeg_decoder *d, struct stk_strip *strip)
     int32_t n = d->end_slot - d->slot;
     if (n > STK_STRIP_ROWS)
         n = STK_STRIP_ROWS; /* then slot is 0, and no pair is cut in two */
-    lap(d, LAP_START);
+    stk_jpeg_lap(d->times, STK_LAP_START);
     finish(d, d->slot, n);
-    lap(d, LAP_COLOUR);
+    stk_jpeg_lap(d->times, STK_LAP_COLOUR);
     size_t at = (size_t)d->slot * d->stride + d->left;
     for (int c = 0; c < 3; c++)
         strip->plane[c] = d->plane[d->jpeg->n_components == 1 ? 0 : c] + at;

@@ -6,6 +6,7 @@
 
 #include "base/span.h"
 #include "decode/jpeg_header.h"
+#include "decode/jpeg_times.h"
 #include "flow/sample.h"
 
 enum { STK_JPEG_END = 0, STK_JPEG_STRIP = 1, STK_JPEG_NOT_MINE = 2 };
@@ -33,12 +34,6 @@ int stk_jpeg_decoder_begin(struct stk_jpeg_decoder *decoder,
  * STK_JPEG_NOT_MINE: then all rows of this window are void. */
 int stk_jpeg_decoder_rows(struct stk_jpeg_decoder *decoder,
                           struct stk_strip *strip);
-
-/* What its stages took, for stoker_limit_measure(). */
-struct stk_jpeg_times {
-    int64_t values_ns, skip_ns, idct_ns, colour_ns;
-    int64_t since_ns; /* the clock's last look */
-};
 
 /* From now on stages add to *times; NULL: no clock is looked at. */
 void stk_jpeg_decoder_time(struct stk_jpeg_decoder *decoder,

@@ -8,16 +8,16 @@
 
 stoker_batch *stk_batch_make(struct stk_home *home, uint32_t buffer,
                              const struct stk_program *output,
-                             struct stk_rows *rows, int64_t n_rows)
+                             struct stk_columns *rows, int64_t n_rows)
 {
     size_t n = (size_t)n_rows;
     size_t head = stk_round_up(sizeof(stoker_batch), STK_CACHE_LINE);
-    stoker_batch *batch = stk_calloc_aligned(1, head + stk_rows_bytes(n));
+    stoker_batch *batch = stk_calloc_aligned(1, head + stk_columns_bytes(n));
 
     if (!batch)
         return NULL;
-    stk_rows_lay(&batch->rows, (uint8_t *)batch + head, n);
-    stk_rows_move(&batch->rows, rows, n);
+    stk_columns_lay(&batch->rows, (uint8_t *)batch + head, n);
+    stk_columns_move(&batch->rows, rows, n);
     atomic_init(&batch->n_shares, 1);
     atomic_init(&batch->n_image_shares, 1);
     batch->home = stk_home_retain(home);
@@ -81,7 +81,7 @@ void stk_batch_drop(stoker_batch *batch, bool image)
     }
     if (atomic_fetch_sub_explicit(&batch->n_shares, 1, memory_order_acq_rel) ==
         1) {
-        stk_rows_forget(&batch->rows, (size_t)batch->info.n_rows);
+        stk_columns_forget(&batch->rows, (size_t)batch->info.n_rows);
         stk_free(batch);
     }
 }

@@ -4,8 +4,8 @@
 #define STK_BATCH_H
 
 #include "augment/program.h"
+#include "loader/columns.h"
 #include "loader/home.h"
-#include "loader/rows.h"
 
 struct stoker_batch {
     atomic_uint n_shares;       /* the lease and every exported tensor */
@@ -19,7 +19,7 @@ struct stoker_batch {
     stoker_batch_info info;
     uint8_t *image;
     size_t label_at, valid_at; /* in the raw device buffer */
-    struct stk_rows rows;      /* in memory behind the struct */
+    struct stk_columns rows;   /* in memory behind the struct */
     int64_t consumed_after;    /* for the cursor */
     bool is_last_of_epoch;
 };
@@ -28,7 +28,7 @@ struct stoker_batch {
  * over), leasing `buffer` of home; NULL: no memory, nothing happened. */
 stoker_batch *stk_batch_make(struct stk_home *home, uint32_t buffer,
                              const struct stk_program *output,
-                             struct stk_rows *rows, int64_t n_rows);
+                             struct stk_columns *rows, int64_t n_rows);
 
 /* The same batch, its image, label and valid now in a device buffer. */
 void stk_batch_move_to_device(stoker_batch *batch, uint32_t device_buffer);

@@ -101,7 +101,7 @@ static bool is_environment(int code)
 }
 
 /* What ends the way of a row: the last attempt's error. */
-static void row_error(const struct stk_rows *rows, int64_t row,
+static void row_error(const struct stk_columns *rows, int64_t row,
                       stoker_error *err)
 {
     const struct stk_fault *fault = rows->faults[row];
@@ -118,7 +118,7 @@ static void row_error(const struct stk_rows *rows, int64_t row,
 }
 
 /* Books one bad row.  Returns 0, or what ends the run. */
-static int book_row(stoker_loader *loader, const struct stk_rows *rows,
+static int book_row(stoker_loader *loader, const struct stk_columns *rows,
                     int64_t row, stoker_error *err)
 {
     const int policy = loader->opt.on_error;
@@ -141,7 +141,7 @@ static int book_row(stoker_loader *loader, const struct stk_rows *rows,
 static int inspect(stoker_loader *loader, stoker_batch *batch,
                    stoker_error *err)
 {
-    const struct stk_rows *rows = &batch->rows;
+    const struct stk_columns *rows = &batch->rows;
     stoker_batch_info *info = &batch->info;
     stoker_error row_err;
     int rc = 0;
@@ -174,7 +174,7 @@ static void begin_epoch(stoker_loader *loader, const stoker_batch_info *info)
 
 static void add_digest(stoker_digest *digest, const stoker_batch *batch)
 {
-    const struct stk_rows *rows = &batch->rows;
+    const struct stk_columns *rows = &batch->rows;
 
     for (int64_t row = 0; row < batch->info.n_rows; row++) {
         if (rows->id[row] < 0)

@@ -19,12 +19,13 @@ static int open_rows(stoker_loader *loader, stoker_error *err)
     size_t n = (size_t)loader->n_rows, n_places = loader->home->ring.n;
 
     loader->rows = stk_calloc(n_places, sizeof *loader->rows);
-    loader->rows_memory = stk_calloc_aligned(n_places, stk_rows_bytes(n));
+    loader->rows_memory = stk_calloc_aligned(n_places, stk_columns_bytes(n));
     if (!loader->rows || !loader->rows_memory)
         return stk_fail(err, -ENOMEM, "loader: no memory");
     for (size_t i = 0; i < n_places; i++)
-        stk_rows_lay(&loader->rows[i],
-                     (uint8_t *)loader->rows_memory + i * stk_rows_bytes(n), n);
+        stk_columns_lay(
+            &loader->rows[i],
+            (uint8_t *)loader->rows_memory + i * stk_columns_bytes(n), n);
     return 0;
 }
 
@@ -32,7 +33,7 @@ static void forget_rows(stoker_loader *loader)
 {
     if (loader->rows && loader->rows_memory)
         for (size_t i = 0; i < loader->home->ring.n; i++)
-            stk_rows_forget(&loader->rows[i], (size_t)loader->n_rows);
+            stk_columns_forget(&loader->rows[i], (size_t)loader->n_rows);
 }
 
 static int open_workers(stoker_loader *loader, stoker_error *err)

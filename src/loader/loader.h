@@ -29,8 +29,8 @@ struct stoker_loader {
     char gpu_reason[128];
     size_t buffer_bytes, label_at, valid_at; /* of a host buffer */
     struct stk_home *home;
-    struct stk_feed *feed; /* NULL: batches stay in host memory */
-    struct stk_rows *rows; /* one a place, in one block: */
+    struct stk_feed *feed;    /* NULL: batches stay in host memory */
+    struct stk_columns *rows; /* one a place, in one block: */
     void *rows_memory;
     int32_t n_workers;
     struct stk_worker *workers;

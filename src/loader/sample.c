@@ -29,8 +29,8 @@ static uint8_t *row_image(const stoker_loader *loader,
            loader->program.sample_bytes * (size_t)at->row;
 }
 
-static struct stk_rows *rows_of(const stoker_loader *loader,
-                                const struct stk_ticket *at)
+static struct stk_columns *rows_of(const stoker_loader *loader,
+                                   const struct stk_ticket *at)
 {
     uint64_t seq = loader->first_seq + (uint64_t)at->seq;
     return &loader->rows[seq % loader->home->ring.n];
@@ -110,7 +110,7 @@ static int run(struct stk_worker *worker, struct stk_job *job,
 static void fill_good(struct stk_worker *worker, struct stk_job *job,
                       const struct stk_geometry *geometry)
 {
-    struct stk_rows *rows = rows_of(worker->loader, &job->ticket);
+    struct stk_columns *rows = rows_of(worker->loader, &job->ticket);
     const int64_t row = job->ticket.row;
     const struct stk_window *window = &geometry->report;
 
@@ -133,7 +133,7 @@ static void fill_good(struct stk_worker *worker, struct stk_job *job,
 static void fill_empty(stoker_loader *loader, const struct stk_ticket *at,
                        int64_t id, int32_t code, struct stk_fault *faults)
 {
-    struct stk_rows *rows = rows_of(loader, at);
+    struct stk_columns *rows = rows_of(loader, at);
     const int64_t row = at->row;
 
     memset(row_image(loader, at), 0, loader->program.sample_bytes);

@@ -1,12 +1,8 @@
 /* The loader through its public header: order, resume, leases, errors. */
 #include <check.h>
 #include <errno.h>
-#include <pthread.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "photos.h"
 
@@ -315,88 +311,6 @@ START_TEST(test_ranks_share_a_global_batch_with_declared_padding)
 }
 END_TEST
 
-struct waiter {
-    stoker_loader *loader;
-    int rc;
-};
-
-static void *wait_in_next(void *self)
-{
-    struct waiter *waiter = self;
-    stoker_batch *batch;
-    waiter->rc = stoker_loader_next(waiter->loader, &batch, -1, NULL);
-    return NULL;
-}
-
-START_TEST(test_close_ends_a_thread_that_waits_in_next)
-{
-    stoker_options opt = photos_options(&crop);
-    opt.n_slots = 2;
-    stoker_loader *loader = open_with(&opt);
-    stoker_batch *held[2];
-    pthread_t thread;
-
-    for (int i = 0; i < 2; i++)
-        ck_assert_int_eq(stoker_loader_next(loader, &held[i], -1, &err), 0);
-    struct waiter waiter = {loader, 0};
-    pthread_create(&thread, NULL, wait_in_next, &waiter);
-    /* It waits as soon as it has begun: nothing can come. */
-    usleep(20000);
-    stoker_loader_close(&loader);
-    pthread_join(thread, NULL);
-    ck_assert_int_eq(waiter.rc, -ECANCELED);
-    stoker_batch_release(held[0]);
-    stoker_batch_release(held[1]);
-}
-END_TEST
-
-START_TEST(test_close_at_any_moment_neither_hangs_nor_leaks)
-{
-    for (int i = 0; i < 60; i++) {
-        stoker_options opt = photos_options(&crop);
-        opt.n_workers = 1 + i % 3;
-        stoker_loader *loader = open_with(&opt);
-        stoker_batch *batch = NULL;
-        for (int k = 0; k < i % 10; k++) {
-            if (stoker_loader_next(loader, &batch, i % 2 ? -1 : 0, &err) == 0)
-                stoker_batch_release(batch);
-        }
-        stoker_loader_close(&loader);
-        ck_assert_ptr_null(loader);
-    }
-}
-END_TEST
-
-START_TEST(test_forked_child_is_refused_and_harms_nobody)
-{
-    stoker_options opt = photos_options(&crop);
-    stoker_loader *loader = open_with(&opt);
-    stoker_batch *batch;
-
-    ck_assert_int_eq(stoker_loader_next(loader, &batch, -1, &err), 0);
-    pid_t child = fork();
-    if (child == 0) {
-        stoker_batch *mine;
-        int rc = stoker_loader_next(loader, &mine, 100, &err);
-        uint8_t first = *(uint8_t *)tensor_of(batch, "image").data;
-        bool sees = first == *(int64_t *)tensor_of(batch, "id").data;
-        stoker_batch_release(batch);
-        stoker_loader_close(&loader);
-        _exit(rc == -EOWNERDEAD && sees ? 0 : 1);
-    }
-    int status;
-    waitpid(child, &status, 0);
-    ck_assert_int_eq(status, 0);
-    check_rows(batch);
-    stoker_batch_release(batch);
-    for (int i = 0; i < 5; i++) {
-        ck_assert_int_eq(stoker_loader_next(loader, &batch, -1, &err), 0);
-        stoker_batch_release(batch);
-    }
-    stoker_loader_close(&loader);
-}
-END_TEST
-
 int main(void)
 {
     Suite *s = suite_create("loader");
@@ -410,9 +324,6 @@ int main(void)
     tcase_add_test(tc, test_raise_names_the_lowest_bad_row_until_seek);
     tcase_add_test(tc, test_mask_keeps_the_id_and_refill_declares_a_duplicate);
     tcase_add_test(tc, test_ranks_share_a_global_batch_with_declared_padding);
-    tcase_add_test(tc, test_close_ends_a_thread_that_waits_in_next);
-    tcase_add_test(tc, test_close_at_any_moment_neither_hangs_nor_leaks);
-    tcase_add_test(tc, test_forked_child_is_refused_and_harms_nobody);
     suite_add_tcase(s, tc);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);

@@ -130,8 +130,7 @@ START_TEST(test_threads_see_whole_batches_in_order)
             sched_yield();
         uint32_t buffer = stk_ring_place(&ring, seq)->buffer;
         for (int row = 0; row < N_ROWS; row++)
-            ck_assert_int_eq(cells[buffer][row],
-                             (int64_t)seq * N_ROWS + row);
+            ck_assert_int_eq(cells[buffer][row], (int64_t)seq * N_ROWS + row);
         /* Keep every third batch one batch longer. */
         if (seq % 3 == 0 && held < 0) {
             held = buffer;

@@ -1,5 +1,5 @@
 /* Columns of rows, laid into one block. */
-#include "loader/rows.h"
+#include "loader/columns.h"
 
 #include <string.h>
 
@@ -11,7 +11,7 @@ static size_t column(size_t n, size_t bytes)
     return stk_round_up(n * bytes, STK_CACHE_LINE);
 }
 
-size_t stk_rows_bytes(size_t n)
+size_t stk_columns_bytes(size_t n)
 {
     /* label, id, planned_id, faults; window; code, attempt; valid, flip */
     return 4 * column(n, 8) + column(n, 16) + 2 * column(n, 4) +
@@ -25,7 +25,7 @@ static void *take(uint8_t **at, size_t bytes)
     return here;
 }
 
-void stk_rows_lay(struct stk_rows *rows, void *memory, size_t n)
+void stk_columns_lay(struct stk_columns *rows, void *memory, size_t n)
 {
     uint8_t *at = memory;
 
@@ -40,7 +40,8 @@ void stk_rows_lay(struct stk_rows *rows, void *memory, size_t n)
     rows->flip = take(&at, column(n, 1));
 }
 
-void stk_rows_move(struct stk_rows *to, struct stk_rows *from, size_t n)
+void stk_columns_move(struct stk_columns *to, struct stk_columns *from,
+                      size_t n)
 {
     memcpy(to->label, from->label, n * 8);
     memcpy(to->id, from->id, n * 8);
@@ -54,7 +55,7 @@ void stk_rows_move(struct stk_rows *to, struct stk_rows *from, size_t n)
     memset(from->faults, 0, n * sizeof *from->faults);
 }
 
-void stk_rows_forget(struct stk_rows *rows, size_t n)
+void stk_columns_forget(struct stk_columns *rows, size_t n)
 {
     for (size_t i = 0; rows->faults && i < n; i++) {
         stk_faults_free(rows->faults[i]);

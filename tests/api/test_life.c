@@ -1,0 +1,140 @@
+/* The end of loaders: close at any moment, from any thread, and forks. */
+#include <check.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "photos.h"
+
+static struct photos photos;
+static stoker_dataset *ds;
+static stoker_transform crop;
+static stoker_error err;
+
+static void setup(void)
+{
+    photos_make(&photos, 50);
+    ds = photos_dataset(&photos);
+}
+
+static void teardown(void)
+{
+    stoker_dataset_free(ds);
+    photos_free(&photos);
+}
+
+static stoker_loader *open_with(const stoker_options *opt)
+{
+    stoker_loader *loader = NULL;
+    int rc = stoker_loader_open(&loader, ds, opt, &err);
+    ck_assert_msg(rc == 0, "open: %s", err.text);
+    return loader;
+}
+
+static stoker_tensor tensor_of(const stoker_batch *batch, const char *name)
+{
+    stoker_tensor t = {.size = sizeof t};
+    ck_assert_int_eq(stoker_batch_tensor(batch, name, &t), 0);
+    return t;
+}
+
+struct waiter {
+    stoker_loader *loader;
+    int rc;
+};
+
+static void *wait_in_next(void *self)
+{
+    struct waiter *waiter = self;
+    stoker_batch *batch;
+    waiter->rc = stoker_loader_next(waiter->loader, &batch, -1, NULL);
+    return NULL;
+}
+
+START_TEST(test_close_ends_a_thread_that_waits_in_next)
+{
+    stoker_options opt = photos_options(&crop);
+    opt.n_slots = 2;
+    stoker_loader *loader = open_with(&opt);
+    stoker_batch *held[2];
+    pthread_t thread;
+
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(stoker_loader_next(loader, &held[i], -1, &err), 0);
+    struct waiter waiter = {loader, 0};
+    pthread_create(&thread, NULL, wait_in_next, &waiter);
+    /* It waits as soon as it has begun: nothing can come. */
+    usleep(20000);
+    stoker_loader_close(&loader);
+    pthread_join(thread, NULL);
+    ck_assert_int_eq(waiter.rc, -ECANCELED);
+    stoker_batch_release(held[0]);
+    stoker_batch_release(held[1]);
+}
+END_TEST
+
+START_TEST(test_close_at_any_moment_neither_hangs_nor_leaks)
+{
+    for (int i = 0; i < 60; i++) {
+        stoker_options opt = photos_options(&crop);
+        opt.n_workers = 1 + i % 3;
+        stoker_loader *loader = open_with(&opt);
+        stoker_batch *batch = NULL;
+        for (int k = 0; k < i % 10; k++) {
+            if (stoker_loader_next(loader, &batch, i % 2 ? -1 : 0, &err) == 0)
+                stoker_batch_release(batch);
+        }
+        stoker_loader_close(&loader);
+        ck_assert_ptr_null(loader);
+    }
+}
+END_TEST
+
+START_TEST(test_forked_child_is_refused_and_harms_nobody)
+{
+    stoker_options opt = photos_options(&crop);
+    stoker_loader *loader = open_with(&opt);
+    stoker_batch *batch;
+
+    ck_assert_int_eq(stoker_loader_next(loader, &batch, -1, &err), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        stoker_batch *mine;
+        int rc = stoker_loader_next(loader, &mine, 100, &err);
+        uint8_t first = *(uint8_t *)tensor_of(batch, "image").data;
+        bool sees = first == *(int64_t *)tensor_of(batch, "id").data;
+        stoker_batch_release(batch);
+        stoker_loader_close(&loader);
+        _exit(rc == -EOWNERDEAD && sees ? 0 : 1);
+    }
+    int status;
+    waitpid(child, &status, 0);
+    ck_assert_int_eq(status, 0);
+    stoker_batch_release(batch);
+    for (int i = 0; i < 5; i++) {
+        ck_assert_int_eq(stoker_loader_next(loader, &batch, -1, &err), 0);
+        stoker_batch_release(batch);
+    }
+    stoker_loader_close(&loader);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("life");
+    TCase *tc = tcase_create("life");
+    tcase_set_timeout(tc, 120);
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_test(tc, test_close_ends_a_thread_that_waits_in_next);
+    tcase_add_test(tc, test_close_at_any_moment_neither_hangs_nor_leaks);
+    tcase_add_test(tc, test_forked_child_is_refused_and_harms_nobody);
+    suite_add_tcase(s, tc);
+    SRunner *sr = srunner_create(s);
+    srunner_run_all(sr, CK_NORMAL);
+    int failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
