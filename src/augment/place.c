@@ -144,7 +144,7 @@ static int make_ring(struct stk_placer *p)
 /* Writes n pixels of value 0, as torchvision pads before it normalises. */
 static void fill(const struct stk_placer *p, uint8_t *to, int32_t n)
 {
-    static const uint8_t zeros[64];
+    static const uint8_t zeros[64 + STK_STRIP_SLACK];
     const uint8_t *const from[3] = {zeros, zeros, zeros};
     size_t step = p->element_bytes * (p->emit.interleaved ? 3 : 1);
     while (n > 0) {

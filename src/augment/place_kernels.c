@@ -22,7 +22,7 @@ static bool is_computable(const struct stk_emit *emit,
 {
     size_t bytes = emit->dtype == STOKER_F32 ? 4 : 2;
     struct stk_emit trial = *emit;
-    uint8_t value[256], out[3 * 256 * 4];
+    uint8_t value[256 + STK_STRIP_SLACK] = {0}, out[3 * 256 * 4];
     const uint8_t *const from[3] = {value, value, value};
     if (emit->dtype == STOKER_U8 || emit->interleaved)
         return false;

@@ -20,9 +20,10 @@ static uint32_t draw(uint32_t below)
 /* Small sizes often, large ones sometimes. */
 static int draw_size(int most)
 {
-    static const int likely[] = {1, 2, 3, 7, 16, 17, 33, 64, 100, 224, 301};
+    static const int likely[] = {1,  2,  3,  7,   16,  17, 31,
+                                 33, 63, 64, 100, 224, 301};
     uint32_t kind = draw(4);
-    int n = kind == 0 ? likely[draw(11)] : 1 + (int)draw(kind == 1 ? 24 : 260);
+    int n = kind == 0 ? likely[draw(13)] : 1 + (int)draw(kind == 1 ? 24 : 260);
     if (draw(12) == 0)
         n = 1 + (int)draw((uint32_t)most);
     return n < most ? n : most;
