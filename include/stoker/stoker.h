@@ -310,9 +310,10 @@ typedef struct stoker_options {
     int32_t on_error;        /* [STOKER_RAISE] */
     int32_t unlimited_bad;   /* [0] 1: no budget stops the run */
     int64_t max_bad;         /* [-1: max(100, 0.1 %) an epoch; the first 8 all
-                                bad stops too] bad samples an epoch */
-    int64_t max_bad_run;     /* [32] bad samples in a row */
-    double max_bad_fraction; /* [-1: not set] of an epoch, 0 ... 1 */
+                                bad stops too] more bad samples in this
+                                rank's share of an epoch stop the run */
+    int64_t max_bad_run;     /* [32] so many bad samples in a row stop it */
+    double max_bad_fraction; /* [-1: not set] as max_bad, of the share */
     const char *ledger_path; /* [NULL] JSON lines of bad samples, appended */
 
     /* memory */

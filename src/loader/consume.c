@@ -33,15 +33,16 @@ static int check_stuck(stoker_loader *loader, int64_t now, stoker_error *err)
         struct stk_worker *worker = &loader->workers[i];
         int64_t since =
             atomic_load_explicit(&worker->stuck_since_ns, memory_order_relaxed);
-        /* Twice the limit: the reader itself gives up after once. */
-        if (!since || now - since < 2 * limit)
+        if (!since || now - since < limit + SLICE_NS)
             continue;
         int64_t id =
             atomic_load_explicit(&worker->stuck_id, memory_order_relaxed);
         char path[STK_PATH_BYTES];
-        stk_dataset_name(loader->dataset, id, path, sizeof path);
-        stk_fail(err, -ETIMEDOUT, "%s: its storage has not answered for %lld s",
-                 path, (long long)((now - since) / 1000000000));
+        if (stk_dataset_name(loader->dataset, id, path, sizeof path) < 0)
+            continue; /* it has moved on just now */
+        stk_fail(err, -ETIMEDOUT,
+                 "%s: stalled: its storage has not answered for %lld ms", path,
+                 (long long)((now - since) / 1000000));
         return stk_fail_at(err, STOKER_STAGE_READ, id, -ETIMEDOUT);
     }
     return 0;
@@ -126,7 +127,8 @@ static int book_row(stoker_loader *loader, const struct stk_columns *rows,
     stoker_error row_err;
 
     row_error(rows, row, &row_err);
-    int rc = stk_book_keep(&loader->book, rows->faults[row], err);
+    int rc =
+        stk_book_keep(&loader->book, loader->dataset, rows->faults[row], err);
     if (code < 0 && (policy != STOKER_MASK || is_environment(code))) {
         *err = row_err;
         return code;
@@ -272,6 +274,24 @@ static int deliver(stoker_loader *loader, stoker_batch *batch,
     return 0;
 }
 
+/* What cannot be started stays so until seek: nobody would fill a batch. */
+static int start(stoker_loader *loader, stoker_error *err)
+{
+    if (loader->is_running)
+        return 0;
+    if (loader->has_lost_thread)
+        return stk_fail(err, -ETIMEDOUT,
+                        "a worker of this loader hangs in a read; close it "
+                        "and open another");
+    int rc = stk_loader_start(loader, err);
+    if (rc < 0) {
+        pthread_mutex_lock(&loader->lock);
+        loader->sticky = *err;
+        pthread_mutex_unlock(&loader->lock);
+    }
+    return rc;
+}
+
 /* Under the turnstile; state is touched under the lock, which is not held
  * while waiting, so that stats and cursor answer at any time. */
 static int next_in_turn(stoker_loader *loader, stoker_batch **out,
@@ -288,7 +308,7 @@ static int next_in_turn(stoker_loader *loader, stoker_batch **out,
     if (loader->n_out >= stk_plan_n_seqs(&loader->plan))
         return STOKER_END;
     struct stk_gpu *gpu = loader->home->gpu;
-    int rc = loader->is_running ? 0 : stk_loader_start(loader, err);
+    int rc = start(loader, err);
     if (rc == 0 && gpu)
         rc = stk_guard_mark(&gpu->guard, NULL, false, err);
     if (rc < 0)

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "base/error.h"
+#include "loader/ledger.h"
 
 /* One failed attempt at a row: made by a worker, handed over with its row,
  * freed by the consumer. */
@@ -13,7 +13,7 @@ struct stk_fault {
     struct stk_fault *next; /* the attempt after this one */
 };
 
-/* NULL without memory: the row's code then stands alone. */
+/* NULL without memory: the run ends, for nothing bad goes unlisted. */
 struct stk_fault *stk_fault_make(const stoker_error *err, int64_t epoch,
                                  int64_t position, int32_t attempt);
 void stk_faults_free(struct stk_fault *fault);
@@ -24,8 +24,7 @@ enum { STK_MAX_KEPT = 65536 };
 struct stk_book {
     stoker_bad *list;
     int64_t n_listed, n_room, n_all;
-    int ledger; /* a file descriptor, -1: none */
-    char ledger_path[512];
+    struct stk_ledger ledger;
     int64_t max_bad, max_run; /* -1: no budget */
     int64_t n_rows, n_bad;    /* of this epoch, since begin or seek */
     int64_t run;              /* bad rows in a row */
@@ -38,10 +37,10 @@ void stk_book_close(struct stk_book *book);
 /* A new epoch, or a seek: the budget begins again, the list stays. */
 void stk_book_begin(struct stk_book *book);
 
-/* Keeps and writes down every attempt of the chain.
+/* Keeps and writes down every attempt of the chain; ds names the samples.
  * Returns 0, or the error that ends the run: the ledger cannot be written. */
-int stk_book_keep(struct stk_book *book, const struct stk_fault *fault,
-                  stoker_error *err);
+int stk_book_keep(struct stk_book *book, const stoker_dataset *ds,
+                  const struct stk_fault *fault, stoker_error *err);
 
 /* Counts one row; -EIO with the text about a broken mount when the budget is
  * spent. */

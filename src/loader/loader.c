@@ -172,7 +172,7 @@ int stk_loader_open(stoker_loader **out, stoker_dataset *ds,
     pthread_mutex_init(&loader->lock, NULL);
     loader->opened_ns = stk_now_ns();
     loader->opt = *opt;
-    loader->book.ledger = -1;
+    loader->book.ledger.fd = -1;
     stk_dataset_retain(ds);
     loader->dataset = ds;
     loader->n_items = stoker_dataset_count(ds);
@@ -199,6 +199,8 @@ int stk_loader_start(stoker_loader *loader, stoker_error *err)
 
     /* From here on there is something to stop, whatever fails. */
     loader->is_running = true;
+    /* Relaxed: no worker runs. */
+    atomic_store_explicit(&loader->failed_worker, 0, memory_order_relaxed);
     if (gpu)
         rc = stk_gpu_start(gpu, loader->home, err);
     for (int32_t i = 0; rc == 0 && i < loader->n_workers; i++) {
@@ -213,7 +215,8 @@ int stk_loader_start(stoker_loader *loader, stoker_error *err)
     return rc;
 }
 
-/* Stops and joins; -ETIMEDOUT when one hangs in a read and was abandoned. */
+/* Stops and joins; -ETIMEDOUT when one hung in a read and was abandoned, or
+ * left reads that the kernel never answered.  has_lost_thread tells apart. */
 static int stop(stoker_loader *loader)
 {
     struct stk_gpu *gpu = loader->home->gpu;
@@ -222,18 +225,22 @@ static int stop(stoker_loader *loader)
     int rc = 0;
 
     if (!loader->is_running)
-        return 0;
+        return loader->has_lost_thread ? -ETIMEDOUT : 0;
     stk_ring_stop(&loader->home->ring);
     wake_all(loader);
-    if (loader->feed && stk_feed_stop(loader->feed, deadline) < 0)
-        rc = -ETIMEDOUT;
-    for (int32_t i = 0; i < loader->n_workers; i++)
-        if (stk_worker_join(&loader->workers[i], deadline) < 0)
+    bool is_lost = loader->feed && stk_feed_stop(loader->feed, deadline) < 0;
+    for (int32_t i = 0; i < loader->n_workers; i++) {
+        struct stk_worker *worker = &loader->workers[i];
+        if (stk_worker_join(worker, deadline) < 0)
+            is_lost = true; /* and still writes what is its own */
+        else if (worker->left_behind)
             rc = -ETIMEDOUT;
+    }
     if (gpu && stk_gpu_stop(gpu, deadline) < 0)
-        rc = -ETIMEDOUT;
+        is_lost = true;
+    loader->has_lost_thread = is_lost;
     loader->is_running = false;
-    return rc;
+    return is_lost ? -ETIMEDOUT : rc;
 }
 
 int stk_loader_close(stoker_loader *loader)
@@ -247,7 +254,7 @@ int stk_loader_close(stoker_loader *loader)
     int rc = stop(loader);
     pthread_mutex_unlock(&loader->turnstile);
     /* An abandoned worker may come back one day: its loader stays. */
-    if (rc == 0)
+    if (!loader->has_lost_thread)
         loader_free(loader);
     return rc;
 }
@@ -312,7 +319,7 @@ static int move(stoker_loader *loader, const stoker_cursor *to,
     if (rc < 0)
         return rc;
     rc = stop(loader);
-    if (rc < 0)
+    if (loader->has_lost_thread)
         return stk_fail(err, rc,
                         "seek: a worker hangs in a read; close this loader "
                         "and open another");

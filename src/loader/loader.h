@@ -50,9 +50,10 @@ struct stoker_loader {
      * either of them */
     pthread_mutex_t lock;
     bool is_running;
-    uint64_t seq;    /* of the next batch to be taken from the ring */
-    int64_t n_out;   /* batches of this plan that were handed out */
-    bool end_is_due; /* next returns STOKER_END before anything else */
+    bool has_lost_thread; /* one hangs, abandoned: nothing starts or is freed */
+    uint64_t seq;         /* of the next batch to be taken from the ring */
+    int64_t n_out;        /* batches of this plan that were handed out */
+    bool end_is_due;      /* next returns STOKER_END before anything else */
     stoker_error sticky;
     int64_t epoch, consumed; /* behind the last batch handed out */
     struct stk_book book;

@@ -45,6 +45,7 @@ static int check(const stoker_options *opt, stoker_error *err)
         {"dtype", opt->dtype, STOKER_U8, STOKER_F32},
         {"layout", opt->layout, STOKER_NCHW, STOKER_NHWC},
         {"on_error", opt->on_error, STOKER_RAISE, STOKER_REFILL},
+        {"unlimited_bad", opt->unlimited_bad, 0, 1},
         {"max_bad", opt->max_bad, -1, INT64_MAX},
         {"max_bad_run", opt->max_bad_run, 0, INT64_MAX},
         {"n_slots", opt->n_slots, 2, 65536},

@@ -161,23 +161,27 @@ static bool is_environment(int code)
     return code == -ENOMEM || code == -EMFILE || code == -ENFILE;
 }
 
-enum { MAX_SUBSTITUTES = 64 };
+/* Enough for a data set of which a tenth is bad; few enough that a mount that
+ * fails after long retries ends the run soon. */
+enum { MAX_SUBSTITUTES = 8 };
 
 /* Books a failed attempt; true when a substitute is to be tried. */
 static bool book_failure(struct stk_worker *worker, struct stk_job *job,
-                         struct stk_span bytes, const stoker_error *err)
+                         struct stk_span bytes, stoker_error *err)
 {
     stoker_loader *loader = worker->loader;
     struct stk_fault *fault = stk_fault_make(
         err, job->ticket.epoch, job->ticket.position, job->attempt);
 
-    if (fault) {
-        if (bytes.n)
-            stk_hash128(bytes.data, bytes.n, fault->bad.hash);
-        fault->bad.id = job->id;
-        *job->faults_end = fault;
-        job->faults_end = &fault->next;
+    if (!fault) { /* a bad sample that cannot be listed ends the run */
+        err->code = -ENOMEM;
+        return false;
     }
+    if (bytes.n)
+        stk_hash128(bytes.data, bytes.n, fault->bad.hash);
+    fault->bad.id = job->id;
+    *job->faults_end = fault;
+    job->faults_end = &fault->next;
     if (loader->opt.on_error != STOKER_REFILL || is_environment(err->code) ||
         job->attempt >= MAX_SUBSTITUTES)
         return false;
@@ -210,7 +214,7 @@ bool stk_sample_finish(struct stk_worker *worker, struct stk_job *job)
     } else {
         if (book_failure(worker, job, bytes, &err))
             return false;
-        fill_empty(loader, &job->ticket, job->ticket.id, rc, job->faults);
+        fill_empty(loader, &job->ticket, job->ticket.id, err.code, job->faults);
     }
     job->faults = NULL; /* the row has them now */
     stk_count(&worker->counters.n_samples, 1);

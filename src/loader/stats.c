@@ -24,6 +24,28 @@ static void sum_workers(stoker_loader *loader, stoker_stats *out)
     }
 }
 
+/* Workers that got no ring of their own although the machine has them. */
+static void add_engine(stoker_loader *loader, stoker_stats *out)
+{
+    int32_t n = 0, last = 0;
+
+    out->io = loader->io;
+    memcpy(out->io_reason, loader->io_reason, sizeof out->io_reason);
+    for (int32_t i = 0; i < loader->n_workers; i++)
+        /* Acquire: partner is the release in worker.c's open_io. */
+        if (atomic_load_explicit(&loader->workers[i].has_fallen_back,
+                                 memory_order_acquire)) {
+            n++;
+            last = i;
+        }
+    if (n == 0)
+        return;
+    if (n == loader->n_workers)
+        out->io = STOKER_IO_PREAD;
+    snprintf(out->io_reason, sizeof out->io_reason, "%d of %d workers: %.100s",
+             n, loader->n_workers, loader->workers[last].io_reason);
+}
+
 static void add_gpu(stoker_loader *loader, stoker_stats *out)
 {
     struct stk_gpu *gpu = loader->home->gpu;
@@ -63,9 +85,8 @@ void stk_loader_stats(stoker_loader *loader, stoker_stats *out)
     full.arena_bytes = (int64_t)loader->home->memory.bytes;
     full.n_workers = loader->n_workers;
     full.n_slots = (int32_t)loader->home->ring.n;
-    full.io = loader->io;
     full.cpu = loader->cpu;
-    memcpy(full.io_reason, loader->io_reason, sizeof full.io_reason);
+    add_engine(loader, &full);
     size_t size = out->size < sizeof full ? out->size : sizeof full;
     memcpy(out, &full, size);
 }

@@ -4,6 +4,7 @@
 #include "loader/worker.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -32,8 +33,13 @@ static void submit(struct stk_worker *worker, struct stk_job *job)
     int64_t start = stk_now_ns();
 
     job->state = STK_JOB_READING;
+    job->order = worker->n_submits++;
     stk_dataset_part(loader->dataset, job->id, job->path, sizeof job->path,
                      &part);
+    if (part.source == STOKER_SOURCE_MEMORY) { /* errors want a name */
+        stk_dataset_name(loader->dataset, job->id, job->path, sizeof job->path);
+        part.path = job->path;
+    }
     watch(worker, start, job->id);
     stk_io_submit(worker->io, job->read, &part);
     watch(worker, 0, -1);
@@ -86,12 +92,14 @@ static void top_up(struct stk_worker *worker)
 static void reap(struct stk_worker *worker, bool wait)
 {
     struct stk_read *done[STK_MAX_JOBS];
-    int64_t start = stk_now_ns(), oldest = -1;
+    int64_t start = stk_now_ns();
+    const struct stk_job *oldest = NULL;
 
-    for (int32_t i = 0; i < worker->n_jobs && oldest < 0; i++)
-        if (worker->jobs[i].state == STK_JOB_READING)
-            oldest = worker->jobs[i].id;
-    watch(worker, start, oldest);
+    for (int32_t i = 0; wait && i < worker->n_jobs; i++)
+        if (worker->jobs[i].state == STK_JOB_READING &&
+            (!oldest || worker->jobs[i].order < oldest->order))
+            oldest = &worker->jobs[i];
+    watch(worker, start, oldest ? oldest->id : -1);
     int n = stk_io_reap(worker->io, done, STK_MAX_JOBS,
                         wait ? SLICE_NS / 1000000 : 0);
     watch(worker, 0, -1);
@@ -186,7 +194,8 @@ static int open_io(struct stk_worker *worker)
 {
     const stoker_loader *loader = worker->loader;
     struct stk_io_options io = {
-        .io = loader->io,
+        /* auto may still find that this thread gets no ring of its own */
+        .io = loader->io == STOKER_IO_PREAD ? loader->io : loader->opt.io,
         .n_reads = worker->n_jobs,
         .max_file_bytes = loader->opt.max_file_bytes,
         .stall_timeout_ms = loader->opt.stall_timeout_ms,
@@ -196,6 +205,13 @@ static int open_io(struct stk_worker *worker)
     int rc = stk_io_open(&worker->io, &io, &worker->error);
     if (rc < 0)
         return rc;
+    if (stk_io_kind(worker->io) != loader->io) {
+        snprintf(worker->io_reason, sizeof worker->io_reason, "%s",
+                 stk_io_reason(worker->io));
+        /* Release: partner is the acquire in stats.c; passes the text. */
+        atomic_store_explicit(&worker->has_fallen_back, 1,
+                              memory_order_release);
+    }
     for (int32_t i = 0; i < worker->n_jobs; i++) {
         worker->jobs[i].read = stk_io_read(worker->io, i);
         worker->jobs[i].read->tag = &worker->jobs[i];
@@ -217,7 +233,7 @@ static void *body(void *self)
     while (!is_stopped(worker) && step(worker))
         ;
     watch(worker, stk_now_ns(), -1);
-    stk_io_close(&worker->io);
+    worker->left_behind = stk_io_close(&worker->io);
     watch(worker, 0, -1);
     stk_count_set(&worker->counters.scratch_bytes,
                   (int64_t)(stk_decoder_scratch_bytes(worker->decoder) +
@@ -246,6 +262,7 @@ int stk_worker_start(struct stk_worker *worker, stoker_error *err)
     char name[16];
 
     worker->is_out_of_tickets = false;
+    worker->left_behind = 0;
     memcpy(name, "stoker", 7);
     int rc = stk_thread_start(&worker->thread, name, body, worker);
     if (rc < 0)

@@ -16,6 +16,7 @@ enum stk_job_state { STK_JOB_FREE, STK_JOB_READING, STK_JOB_READY };
 struct stk_job {
     enum stk_job_state state;
     int64_t number; /* of the ticket: earlier ones go first */
+    int64_t order;  /* of the submit: what pread reads first */
     struct stk_ticket ticket;
     int64_t id;      /* the ticket's, or a substitute's */
     int32_t attempt; /* of refill */
@@ -34,7 +35,12 @@ struct stk_worker {
     struct stk_job *jobs;
     int32_t n_jobs;
     bool is_out_of_tickets;
-    stoker_error error; /* of start; read after failed_worker */
+    int64_t n_submits;
+    stoker_error error;  /* of start; read after failed_worker */
+    int32_t left_behind; /* -ETIMEDOUT: its reader left reads to the kernel;
+                            read after join */
+    char io_reason[128]; /* why not io_uring; read after has_fallen_back */
+    atomic_int has_fallen_back;
     struct stk_counters counters;
     /* For the consumer's watch: since when this thread is in a system call
      * that may hang, 0: it is not; and on which sample. */
@@ -45,7 +51,8 @@ struct stk_worker {
 int stk_worker_open(struct stk_worker *worker, stoker_loader *loader,
                     int32_t index, stoker_error *err);
 int stk_worker_start(struct stk_worker *worker, stoker_error *err);
-/* The loader has stopped the ring.  -ETIMEDOUT: it hangs and is abandoned. */
+/* The loader has stopped the ring.  -ETIMEDOUT: it hangs and is abandoned, for
+ * ever: nothing that it can reach may be freed or used again. */
 int stk_worker_join(struct stk_worker *worker, int64_t deadline_ns);
 void stk_worker_close(struct stk_worker *worker);
 

@@ -105,6 +105,8 @@ static int check(const stoker_item *item, size_t i, stoker_error *err)
 {
     if (item->reserved0 != 0)
         return refuse(err, i, "reserved0 is not 0");
+    if (item->label == -100)
+        return refuse(err, i, "label -100 is kept for rows without a sample");
     if (item->source == STOKER_SOURCE_FILE)
         return check_file(item, i, err);
     if (item->source == STOKER_SOURCE_MEMORY)
