@@ -1,0 +1,299 @@
+/* Command lines: reads flags by a command's table, prints its help from the
+ * same table, and hints where a word is nearly right. */
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli.h"
+
+double cli_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+int cli_fail(int status, const char *command, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fprintf(stderr, "stoker%s%s: ", command[0] ? " " : "", command);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+    return status;
+}
+
+static struct cli_flag *add(struct cli_flags *flags, enum cli_kind kind,
+                            const char *name, void *to, const char *help)
+{
+    if (flags->n == CLI_FLAGS_MAX)
+        abort();
+    struct cli_flag *flag = &flags->list[flags->n++];
+    *flag =
+        (struct cli_flag){.name = name, .help = help, .kind = kind, .to = to};
+    return flag;
+}
+
+void cli_switch(struct cli_flags *flags, const char *name, bool *to,
+                const char *help)
+{
+    add(flags, CLI_SWITCH, name, to, help);
+}
+
+void cli_int(struct cli_flags *flags, const char *name, const char *value,
+             int64_t *to, int64_t min, int64_t max, const char *help)
+{
+    struct cli_flag *flag = add(flags, CLI_INT, name, to, help);
+    flag->value = value;
+    flag->min = min;
+    flag->max = max;
+}
+
+void cli_real(struct cli_flags *flags, const char *name, const char *value,
+              double *to, const char *help)
+{
+    add(flags, CLI_REAL, name, to, help)->value = value;
+}
+
+void cli_text(struct cli_flags *flags, const char *name, const char *value,
+              const char **to, const char *help)
+{
+    add(flags, CLI_TEXT, name, to, help)->value = value;
+}
+
+void cli_word(struct cli_flags *flags, const char *name, const char *value,
+              int32_t *to, const struct cli_word *words, const char *help)
+{
+    struct cli_flag *flag = add(flags, CLI_WORD, name, to, help);
+    flag->value = value;
+    flag->words = words;
+}
+
+const char *cli_word_of(const struct cli_word *words, int32_t value)
+{
+    for (; words->word; words++)
+        if (words->value == value)
+            return words->word;
+    return "?";
+}
+
+/* Levenshtein's distance; words longer than 31 are far from everything. */
+static int distance(const char *a, const char *b)
+{
+    size_t n = strlen(a), m = strlen(b);
+    int row[32];
+    if (n > 31 || m > 31)
+        return 99;
+    for (size_t j = 0; j <= m; j++)
+        row[j] = (int)j;
+    for (size_t i = 1; i <= n; i++) {
+        int diagonal = row[0];
+        row[0] = (int)i;
+        for (size_t j = 1; j <= m; j++) {
+            int best = diagonal + (a[i - 1] != b[j - 1]);
+            if (row[j] + 1 < best)
+                best = row[j] + 1;
+            if (row[j - 1] + 1 < best)
+                best = row[j - 1] + 1;
+            diagonal = row[j];
+            row[j] = best;
+        }
+    }
+    return row[m];
+}
+
+const char *cli_nearest(const char *typed, const char *const *words, int n)
+{
+    int length = (int)strlen(typed), best = length < 4 ? 2 : 1 + length / 3;
+    const char *nearest = NULL;
+    for (int i = 0; i < n; i++) {
+        int far = distance(typed, words[i]);
+        bool begins =
+            length >= 3 && strncmp(typed, words[i], (size_t)length) == 0;
+        if (begins)
+            far = 0;
+        if (far < best) {
+            best = far;
+            nearest = words[i];
+        }
+    }
+    return nearest;
+}
+
+static void print_help(const struct cli_flags *flags)
+{
+    printf("usage: stoker %s", flags->command);
+    if (flags->operand)
+        printf(flags->optional ? " [%s]" : " %s", flags->operand);
+    printf(" [options]\n\n%s\n\noptions:\n", flags->sentence);
+    for (int i = 0; i < flags->n; i++) {
+        const struct cli_flag *flag = &flags->list[i];
+        char left[64];
+        snprintf(left, sizeof(left), "%s%s%s%s", flag->name[1] ? "--" : "-",
+                 flag->name, flag->value ? " " : "",
+                 flag->value ? flag->value : "");
+        printf("  %-28s %s\n", left, flag->help);
+    }
+    printf("  %-28s %s\n", "--help", "this text");
+    if (flags->more)
+        printf("\n%s\n", flags->more);
+    printf("\nexit codes: 0 done, 1 it failed or found something bad, "
+           "2 not understood\n");
+}
+
+static int unknown(const struct cli_flags *flags, const char *typed)
+{
+    const char *names[CLI_FLAGS_MAX + 1];
+    for (int i = 0; i < flags->n; i++)
+        names[i] = flags->list[i].name;
+    names[flags->n] = "help";
+    const char *bare = typed + strspn(typed, "-");
+    char cut[32];
+    snprintf(cut, sizeof(cut), "%.*s", (int)strcspn(bare, "="), bare);
+    const char *near = cli_nearest(cut, names, flags->n + 1);
+    if (near)
+        return cli_fail(CLI_USAGE, flags->command,
+                        "unknown option %s (did you mean %s%s?)", typed,
+                        near[1] ? "--" : "-", near);
+    return cli_fail(CLI_USAGE, flags->command,
+                    "unknown option %s (stoker %s --help lists them)", typed,
+                    flags->command);
+}
+
+static int read_int(const struct cli_flags *flags, const struct cli_flag *flag,
+                    const char *text)
+{
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (end == text || *end != 0)
+        return cli_fail(CLI_USAGE, flags->command,
+                        "--%s wants a whole number, not '%s'", flag->name,
+                        text);
+    if (errno == ERANGE || value < flag->min || value > flag->max)
+        return cli_fail(CLI_USAGE, flags->command,
+                        "--%s is %s, but must lie in %lld ... %lld", flag->name,
+                        text, (long long)flag->min, (long long)flag->max);
+    *(int64_t *)flag->to = value;
+    return 0;
+}
+
+static int read_real(const struct cli_flags *flags, const struct cli_flag *flag,
+                     const char *text)
+{
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end != 0 || !isfinite(value) || value < 0)
+        return cli_fail(CLI_USAGE, flags->command,
+                        "--%s wants a number from 0 on, not '%s'", flag->name,
+                        text);
+    *(double *)flag->to = value;
+    return 0;
+}
+
+static int read_word(const struct cli_flags *flags, const struct cli_flag *flag,
+                     const char *text)
+{
+    const char *names[16];
+    int n = 0;
+    for (; flag->words[n].word && n < 16; n++) {
+        names[n] = flag->words[n].word;
+        if (strcmp(names[n], text) == 0) {
+            *(int32_t *)flag->to = flag->words[n].value;
+            return 0;
+        }
+    }
+    const char *near = cli_nearest(text, names, n);
+    return cli_fail(CLI_USAGE, flags->command,
+                    "--%s is one of %s, not '%s'%s%s%s", flag->name,
+                    flag->value, text, near ? " (did you mean " : "",
+                    near ? near : "", near ? "?)" : "");
+}
+
+static int read_value(const struct cli_flags *flags,
+                      const struct cli_flag *flag, const char *text)
+{
+    switch (flag->kind) {
+    case CLI_INT:
+        return read_int(flags, flag, text);
+    case CLI_REAL:
+        return read_real(flags, flag, text);
+    case CLI_WORD:
+        return read_word(flags, flag, text);
+    case CLI_TEXT:
+        *(const char **)flag->to = text;
+        return 0;
+    case CLI_SWITCH:
+        break;
+    }
+    return cli_fail(CLI_USAGE, flags->command, "--%s takes no value",
+                    flag->name);
+}
+
+static struct cli_flag *find(struct cli_flags *flags, const char *word)
+{
+    bool two = word[1] == '-';
+    const char *bare = word + (two ? 2 : 1);
+    size_t length = strcspn(bare, "=");
+    for (int i = 0; i < flags->n; i++) {
+        const char *name = flags->list[i].name;
+        bool letter = name[1] == 0;
+        if (strlen(name) == length && strncmp(name, bare, length) == 0 &&
+            letter != two)
+            return &flags->list[i];
+    }
+    return NULL;
+}
+
+/* One flag at argv[*i]; takes the next word too where it is the value. */
+static int take_flag(struct cli_flags *flags, int argc, char **argv, int *i)
+{
+    struct cli_flag *flag = find(flags, argv[*i]);
+    if (!flag)
+        return unknown(flags, argv[*i]);
+    const char *equals = strchr(argv[*i], '=');
+    if (equals)
+        return read_value(flags, flag, equals + 1);
+    if (flag->kind == CLI_SWITCH) {
+        *(bool *)flag->to = true;
+        return 0;
+    }
+    if (*i + 1 == argc)
+        return cli_fail(CLI_USAGE, flags->command, "%s wants a value, %s",
+                        argv[*i], flag->value);
+    return read_value(flags, flag, argv[++*i]);
+}
+
+bool cli_parse(struct cli_flags *flags, int argc, char **argv, int *status)
+{
+    bool only_operands = false;
+    *status = 0;
+    for (int i = 1; i < argc && *status == 0; i++) {
+        const char *word = argv[i];
+        if (!only_operands && strcmp(word, "--") == 0) {
+            only_operands = true;
+        } else if (!only_operands &&
+                   (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)) {
+            print_help(flags);
+            return false;
+        } else if (!only_operands && word[0] == '-' && word[1] != 0) {
+            *status = take_flag(flags, argc, argv, &i);
+        } else if (!flags->operand || flags->operand_value) {
+            *status = cli_fail(CLI_USAGE, flags->command,
+                               "'%s' is one word too many", word);
+        } else {
+            flags->operand_value = word;
+        }
+    }
+    if (*status == 0 && flags->operand && !flags->optional &&
+        !flags->operand_value)
+        *status = cli_fail(CLI_USAGE, flags->command,
+                           "%s is missing (stoker %s --help)", flags->operand,
+                           flags->command);
+    return *status == 0;
+}

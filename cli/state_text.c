@@ -1,0 +1,220 @@
+/* Reads and writes the JSON twin of a cursor; knows flat objects only. */
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+#include "state_text.h"
+
+struct field {
+    const char *name;
+    size_t offset;
+    char kind; /* q 64 bits, d 32 bits, b 32 bits as bool, p the pixels' word,
+                  s text, x 16 bytes as hex */
+};
+
+#define FIELD(name, kind)                                                      \
+    {                                                                          \
+#name, offsetof(stoker_cursor, name), kind                             \
+    }
+
+static const struct field fields[] = {
+    FIELD(fingerprint, 'x'), FIELD(n_items, 'q'),
+    FIELD(seed, 'q'),        FIELD(epoch, 'q'),
+    FIELD(consumed, 'q'),    FIELD(transforms_hash, 'q'),
+    FIELD(shuffle, 'b'),     FIELD(planner_version, 'd'),
+    FIELD(pixels, 'p'),      FIELD(on_error, 'd'),
+    FIELD(decoder, 's'),
+};
+
+enum { N_FIELDS = sizeof(fields) / sizeof(fields[0]) };
+
+static const char *skip(const char *at)
+{
+    return at + strspn(at, " \t\r\n");
+}
+
+/* A string without escapes but \" and \\; returns what follows, or NULL. */
+static const char *read_string(const char *at, char *out, size_t bytes)
+{
+    size_t n = 0;
+    if (*at++ != '"')
+        return NULL;
+    while (*at && *at != '"') {
+        if (*at == '\\' && at[1])
+            at++;
+        if (n + 1 < bytes)
+            out[n++] = *at;
+        at++;
+    }
+    out[n] = 0;
+    return *at == '"' ? at + 1 : NULL;
+}
+
+/* A word or number, up to the next comma, bracket or space. */
+static const char *read_bare(const char *at, char *out, size_t bytes)
+{
+    size_t n = strcspn(at, ",{}[]: \t\r\n");
+    if (n == 0 || n >= bytes)
+        return NULL;
+    memcpy(out, at, n);
+    out[n] = 0;
+    return at + n;
+}
+
+static int digit(char c)
+{
+    const char *all = "0123456789abcdef";
+    const char *at = c ? strchr(all, tolower((unsigned char)c)) : NULL;
+    return at ? (int)(at - all) : -1;
+}
+
+static int store_hex(uint8_t out[16], const char *text)
+{
+    if (strlen(text) != 32)
+        return -1;
+    for (int i = 0; i < 16; i++) {
+        int high = digit(text[i * 2]), low = digit(text[i * 2 + 1]);
+        if (high < 0 || low < 0)
+            return -1;
+        out[i] = (uint8_t)(high * 16 + low);
+    }
+    return 0;
+}
+
+static int store_number(const struct field *field, void *to, const char *text)
+{
+    char *end;
+    if (strcmp(text, "true") == 0 || strcmp(text, "pillow12") == 0)
+        text = "1";
+    else if (strcmp(text, "false") == 0 || strcmp(text, "pillow13") == 0)
+        text = "0";
+    errno = 0;
+    uint64_t value = text[0] == '-' ? (uint64_t)strtoll(text, &end, 0)
+                                    : strtoull(text, &end, 0);
+    if (errno || end == text || *end)
+        return -1;
+    if (field->kind == 'q') {
+        memcpy(to, &value, 8);
+        return 0;
+    }
+    int32_t small = (int32_t)value;
+    if ((uint64_t)(int64_t)small != value)
+        return -1;
+    memcpy(to, &small, 4);
+    return 0;
+}
+
+static int store(const struct field *field, stoker_cursor *cursor,
+                 const char *text)
+{
+    char *to = (char *)cursor + field->offset;
+    if (field->kind == 'x')
+        return store_hex((uint8_t *)to, text);
+    if (field->kind == 's') {
+        snprintf(to, sizeof(cursor->decoder), "%.39s", text);
+        return 0;
+    }
+    return store_number(field, to, text);
+}
+
+static int refuse(stoker_error *err, const char *format, const char *what)
+{
+    *err = (stoker_error){.code = -EBADMSG, .id = -1};
+    snprintf(err->text, sizeof(err->text), format, what);
+    return -EBADMSG;
+}
+
+/* One "key": value; marks what it found in *seen.  Returns what follows. */
+static const char *read_member(const char *at, stoker_cursor *cursor,
+                               unsigned *seen, stoker_error *err)
+{
+    char key[64], value[256];
+    at = read_string(at, key, sizeof(key));
+    if (at)
+        at = skip(at);
+    if (!at || *at != ':') {
+        refuse(err, "%s: a member without a value", at ? key : "the state");
+        return NULL;
+    }
+    at = skip(at + 1);
+    at = *at == '"' ? read_string(at, value, sizeof(value))
+                    : read_bare(at, value, sizeof(value));
+    if (!at) {
+        refuse(err, "%s: its value is neither text nor a number", key);
+        return NULL;
+    }
+    for (int i = 0; i < N_FIELDS; i++) {
+        if (strcmp(fields[i].name, key) != 0)
+            continue;
+        if (store(&fields[i], cursor, value) != 0) {
+            refuse(err, "%s: its value is out of range", key);
+            return NULL;
+        }
+        *seen |= 1u << i;
+    }
+    return skip(at);
+}
+
+int state_text_read(stoker_cursor *cursor, const char *text, stoker_error *err)
+{
+    unsigned seen = 0;
+    *cursor = (stoker_cursor){.size = sizeof(*cursor)};
+    const char *at = skip(text);
+    if (*at != '{')
+        return refuse(err, "%s", "this is no JSON object");
+    at = skip(at + 1);
+    while (*at != '}') {
+        at = read_member(at, cursor, &seen, err);
+        if (!at)
+            return -EBADMSG;
+        if (*at == ',')
+            at = skip(at + 1);
+        else if (*at != '}')
+            return refuse(err, "%s", "the object does not end");
+    }
+    for (int i = 0; i < 5; i++) /* the first five say where a run stands */
+        if (!(seen >> i & 1))
+            return refuse(err, "it lacks \"%s\"", fields[i].name);
+    return 0;
+}
+
+static void put(struct json *json, const struct field *field,
+                const stoker_cursor *cursor)
+{
+    const char *from = (const char *)cursor + field->offset;
+    char hex[33];
+    uint64_t large;
+    int32_t small;
+    if (field->kind == 's') {
+        json_text(json, field->name, from);
+    } else if (field->kind == 'x') {
+        for (int i = 0; i < 16; i++)
+            snprintf(hex + i * 2, 3, "%02x", (unsigned char)from[i]);
+        json_text(json, field->name, hex);
+    } else if (field->kind == 'q') {
+        memcpy(&large, from, 8);
+        json_unsigned(json, field->name, large);
+    } else {
+        memcpy(&small, from, 4);
+        if (field->kind == 'b')
+            json_bool(json, field->name, small != 0);
+        else if (field->kind == 'p')
+            json_text(json, field->name, small ? "pillow12" : "pillow13");
+        else
+            json_int(json, field->name, small);
+    }
+}
+
+void state_text_write(const stoker_cursor *cursor)
+{
+    struct json json = {.out = stdout};
+    json_open(&json, NULL, '{');
+    json_int(&json, "stoker_state", 1);
+    for (int i = 0; i < N_FIELDS; i++)
+        put(&json, &fields[i], cursor);
+    json_close(&json, '{');
+    putchar('\n');
+}
