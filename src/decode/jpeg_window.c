@@ -260,12 +260,13 @@ static void widen(struct stk_jpeg_decoder *d)
         for (size_t r = 0; r < 8; r++) {
             size_t row = r + (d->v == 2);
             uint8_t *chroma = d->chroma[c] + row * d->stride;
-            uint16_t *even = d->spread[c] + row * d->spread_stride;
             chroma[-1] = chroma[0];
             chroma[d->n_chroma] = chroma[d->n_chroma - 1];
-            if (d->v == 2)
-                d->kernels->spread(chroma, d->n_chroma, even,
-                                   even + N_CHROMA * d->spread_stride);
+            if (d->v == 1)
+                continue;
+            uint16_t *even = d->spread[c] + row * d->spread_stride;
+            d->kernels->spread(chroma, d->n_chroma, even,
+                               even + N_CHROMA * d->spread_stride);
         }
 }
 

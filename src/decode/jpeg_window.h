@@ -1,6 +1,6 @@
 /* stoker's own JPEG decoder: the rows of one window of a baseline file, equal
  * to those of libjpeg-turbo's full decode.  What it does not take is 'not
- * mine', at the beginning or in the middle; libjpeg then does it all. */
+ * mine', at the beginning or in the middle; libjpeg then goes on. */
 #ifndef STK_JPEG_WINDOW_H
 #define STK_JPEG_WINDOW_H
 
@@ -31,7 +31,8 @@ int stk_jpeg_decoder_begin(struct stk_jpeg_decoder *decoder,
 
 /* The window's next rows, valid until the next call.  A grey file's planes
  * are one.  Returns STK_JPEG_STRIP, STK_JPEG_END behind the last row, or
- * STK_JPEG_NOT_MINE: then all rows of this window are void. */
+ * STK_JPEG_NOT_MINE: the rows before are right, the others libjpeg has to
+ * give. */
 int stk_jpeg_decoder_rows(struct stk_jpeg_decoder *decoder,
                           struct stk_strip *strip);
 

@@ -56,7 +56,7 @@ static uint8_t *fence(int which, size_t n)
 
 /* ------------------------------------------------------------------ idct */
 
-enum { N_BLOCKS = 1024, SIDE = 32, N_ROUNDS = 480 };
+enum { N_BLOCKS = 1024, SIDE = 32, N_ROUNDS = 120 };
 
 /* Blocks of many tempers whose products all fit 16 bits. */
 static void make_block(int16_t *block, const uint16_t *quant, int temper)
