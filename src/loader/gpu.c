@@ -268,8 +268,14 @@ bool stk_gpu_close(struct stk_gpu *gpu, const struct stk_arena *arena)
 
     if (stk_cuda_is_gone(cuda))
         return true; /* the process is ending: its end frees the rest */
-    if (stk_cuda_enter(cuda, &visit, &err) < 0)
-        return n_pinned == 0;
+    if (stk_cuda_enter(cuda, &visit, &err) < 0) {
+        if (n_pinned > 0)
+            return false;
+        stk_guard_forget(&gpu->guard);
+        stk_cuda_close(cuda);
+        stk_free(gpu);
+        return true;
+    }
     /* Copies that nobody marked may still be reading. */
     bool is_quiet = cuda->cuCtxSynchronize() == CUDA_SUCCESS;
     if (is_quiet)

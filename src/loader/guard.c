@@ -24,18 +24,23 @@ int stk_guard_open(struct stk_guard *guard, const struct stk_cuda *cuda,
     return 0;
 }
 
-void stk_guard_close(struct stk_guard *guard)
+void stk_guard_forget(struct stk_guard *guard)
 {
     if (!guard->slots)
         return;
-    for (uint32_t i = 0; i < guard->n; i++)
-        for (int k = 0; k <= STK_GUARD_STREAMS; k++)
-            if (guard->slots[i].events[k])
-                guard->cuda->cuEventDestroy(guard->slots[i].events[k]);
     pthread_cond_destroy(&guard->changed);
     pthread_mutex_destroy(&guard->lock);
     stk_free(guard->slots);
     guard->slots = NULL;
+}
+
+void stk_guard_close(struct stk_guard *guard)
+{
+    for (uint32_t i = 0; guard->slots && i < guard->n; i++)
+        for (int k = 0; k <= STK_GUARD_STREAMS; k++)
+            if (guard->slots[i].events[k])
+                guard->cuda->cuEventDestroy(guard->slots[i].events[k]);
+    stk_guard_forget(guard);
 }
 
 static void set_state(struct stk_guard *guard, uint32_t slot,
@@ -101,6 +106,10 @@ void stk_guard_die(struct stk_guard *guard, uint32_t slot)
     pthread_mutex_unlock(&guard->lock);
 }
 
+/* Who marks: the consumer's thread that names a stream, the same thread
+ * without one, or a thread of ours while the consumer sleeps. */
+enum who { CONSUMER_SAYS, CONSUMER, OURS };
+
 static int record(struct stk_guard *guard, struct stk_guarded *s,
                   CUstream stream, stoker_error *err)
 {
@@ -122,41 +131,47 @@ static int record(struct stk_guard *guard, struct stk_guarded *s,
     return rc;
 }
 
-/* An implicit capture (NULL while a blocking stream is captured) is the one
- * error that the question has; it leaves the capture whole. */
-static bool is_capturing(const struct stk_guard *guard, CUstream stream)
+/* The per-thread default stream means another one on a thread of ours.
+ * An implicit capture (NULL while a blocking stream is captured) is the one
+ * error that the driver's answer has; it leaves the capture whole. */
+static bool is_unfit(const struct stk_guard *guard, CUstream stream,
+                     bool is_consumer)
 {
     int status = 0;
+
+    if (!is_consumer && (uintptr_t)stream == CU_STREAM_PER_THREAD)
+        return true;
     return guard->cuda->cuStreamIsCapturing(stream, &status) != CUDA_SUCCESS ||
            status != 0;
 }
 
-static bool any_is_capturing(const struct stk_guard *guard,
-                             const struct stk_guarded *s, CUstream stream,
-                             bool use_stream)
+static bool any_is_unfit(const struct stk_guard *guard,
+                         const struct stk_guarded *s, CUstream stream,
+                         enum who who)
 {
-    bool found =
-        (use_stream || s->n_streams == 0) && is_capturing(guard, stream);
+    bool uses_stream = who == CONSUMER_SAYS || s->n_streams == 0;
+    bool found = uses_stream && is_unfit(guard, stream, who != OURS);
+
     for (int i = 0; !found && i < s->n_streams; i++)
-        found = is_capturing(guard, s->streams[i]);
+        found = is_unfit(guard, s->streams[i], who != OURS);
     return found;
 }
 
 /* Under the lock, context current.  A slot whose events cannot be recorded
  * stays dead: better lost than overwritten. */
 static int mark_slot(struct stk_guard *guard, uint32_t slot, CUstream stream,
-                     bool use_stream, stoker_error *err)
+                     enum who who, stoker_error *err)
 {
     struct stk_guarded *s = &guard->slots[slot];
     int rc = 0;
 
-    if (any_is_capturing(guard, s, stream, use_stream))
+    if (any_is_unfit(guard, s, stream, who))
         return 0;
     s->n_events = 0;
     for (int i = 0; rc == 0 && i < s->n_streams; i++)
-        if (!use_stream || s->streams[i] != stream)
+        if (who != CONSUMER_SAYS || s->streams[i] != stream)
             rc = record(guard, s, s->streams[i], err);
-    if (rc == 0 && (use_stream || s->n_streams == 0))
+    if (rc == 0 && (who == CONSUMER_SAYS || s->n_streams == 0))
         rc = record(guard, s, stream, err);
     if (rc == 0) {
         s->marked_at = guard->n_marks++;
@@ -166,14 +181,13 @@ static int mark_slot(struct stk_guard *guard, uint32_t slot, CUstream stream,
 }
 
 /* Under the lock, context current. */
-static int mark_dead(struct stk_guard *guard, bool use_stream,
-                     stoker_error *err)
+static int mark_dead(struct stk_guard *guard, enum who who, stoker_error *err)
 {
     int rc = 0;
 
     for (uint32_t i = 0; rc == 0 && i < guard->n; i++)
         if (guard->slots[i].state == STK_GUARD_DEAD)
-            rc = mark_slot(guard, i, guard->last_stream, use_stream, err);
+            rc = mark_slot(guard, i, guard->last_stream, who, err);
     return rc;
 }
 
@@ -197,7 +211,7 @@ int stk_guard_mark(struct stk_guard *guard, CUstream stream, bool use_stream,
     if (rc < 0)
         return rc;
     pthread_mutex_lock(&guard->lock);
-    rc = mark_dead(guard, use_stream, err);
+    rc = mark_dead(guard, use_stream ? CONSUMER_SAYS : CONSUMER, err);
     pthread_mutex_unlock(&guard->lock);
     stk_cuda_leave(guard->cuda, &visit);
     return rc;
@@ -248,7 +262,7 @@ int stk_guard_die_on(struct stk_guard *guard, uint32_t slot, CUstream stream,
     bool is_noted = remember(&guard->slots[slot], stream);
     set_state(guard, slot, STK_GUARD_DEAD);
     if (rc == 0) {
-        rc = mark_slot(guard, slot, stream, true, err);
+        rc = mark_slot(guard, slot, stream, CONSUMER_SAYS, err);
         stk_cuda_leave(guard->cuda, &visit);
     }
     /* Dead, and nobody would wait for this stream: leased for ever. */
@@ -291,7 +305,7 @@ static int take(struct stk_guard *guard, int64_t deadline_ns, bool any,
     while (!guard->is_stopped) {
         /* An error is told by the consumer's own mark. */
         if (guard->n_waiting)
-            mark_dead(guard, false, NULL);
+            mark_dead(guard, OURS, NULL);
         if (any)
             found = oldest(guard, STK_GUARD_FREE);
         if (found < 0)

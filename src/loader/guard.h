@@ -49,6 +49,8 @@ int stk_guard_open(struct stk_guard *guard, const struct stk_cuda *cuda,
                    uint32_t n, stoker_error *err);
 /* The caller has synchronised the context. */
 void stk_guard_close(struct stk_guard *guard);
+/* As close, where the driver no longer answers: its events are lost. */
+void stk_guard_forget(struct stk_guard *guard);
 
 void stk_guard_lease(struct stk_guard *guard, uint32_t slot);
 /* Never used: back to FREE without a mark. */

@@ -14,13 +14,21 @@
 
 #define API __attribute__((visibility("default")))
 
-enum { OK = 0, INVALID = 1, NO_MEMORY = 2, NOT_READY = 600, NO_CONTEXT = 201 };
+enum {
+    OK = 0,
+    INVALID = 1,
+    NO_MEMORY = 2,
+    NO_CONTEXT = 201,
+    NOT_READY = 600,
+    ALREADY_REGISTERED = 712,
+};
 enum { MAX_REGIONS = 4096, MAX_DEPTH = 16 };
 
 struct event {
     int64_t recorded, done; /* generations: enqueued, executed */
     struct timespec at;
     bool is_live;
+    struct event *next; /* of all that were ever made */
 };
 
 struct op {
@@ -60,6 +68,7 @@ static struct region registered[MAX_REGIONS], allocated[MAX_REGIONS];
 static struct stream *streams[MAX_REGIONS];
 static int n_streams;
 static struct stream *legacy; /* stream NULL */
+static struct event *all_events;
 static pid_t owner;
 static int n_retained, is_capturing;
 static void *captured; /* the stream that is being captured */
@@ -393,8 +402,7 @@ API int cuMemHostRegister_v2(void *data, size_t bytes, unsigned flags)
     (void)flags;
     BEGIN("cuMemHostRegister", true);
     if (covers(registered, data, 1))
-        violation("memory registered twice");
-    memset(data, 0, 0);
+        END(ALREADY_REGISTERED);
     counts.registered_bytes += (int64_t)bytes;
     END(add(registered, data, bytes));
 }
@@ -540,6 +548,8 @@ API int cuEventCreate(void **out, unsigned flags)
     BEGIN("cuEventCreate", true);
     struct event *e = calloc(1, sizeof *e);
     e->is_live = true;
+    e->next = all_events;
+    all_events = e;
     counts.live_objects++;
     counts.events++;
     *out = e;
