@@ -194,27 +194,45 @@ def fuzz(total, seconds):
             [script, "--seconds", str(seconds), target])
 
 
+def have(run, module):
+    return subprocess.run([run, "-c", f"import {module}"], check=False,
+                          capture_output=True).returncode == 0
+
+
+def install(total, run, torch):
+    """What the tests need; without torch its tests are loud skips."""
+    pip = [run, "-m", "pip", "-q", "--disable-pip-version-check", "install"]
+    needs = os.path.join(TOP, "tests", "python", "requirements.txt")
+    if not one(total, "pip-tests", pip + ["-r", needs]):
+        return False
+    if torch and not have(run, "torch"):
+        call(pip + [torch], "pip-torch", timeout=900)
+    if torch and have(run, "torch") and not have(run, "torchvision"):
+        # Its own wish for a torch would bring another build of it.
+        call(pip + ["--no-deps", "torchvision"], "pip-torchvision")
+    if not os.path.exists(os.path.join(TOP, "python", "pyproject.toml")):
+        return True
+    return one(total, "pip-install", pip + [os.path.join(TOP, "python")])
+
+
 def python(total, torch):
-    package = os.path.join(TOP, "python")
-    if not os.path.exists(os.path.join(package, "pyproject.toml")):
-        return
     run = os.path.join(VENV, "bin", "python")
     if not os.path.exists(run):
         if not one(total, "venv", [sys.executable, "-m", "venv", VENV]):
             return
-    pip = [run, "-m", "pip", "-q", "install"]
-    if not one(total, "pip-install", pip + [package + "[test]"]):
+    if not install(total, run, torch):
         return
-    if torch and subprocess.run([run, "-c", "import torch"], check=False,
-                                capture_output=True).returncode != 0:
-        call(pip + [torch], "pip-torch", timeout=900)
+    folders = [folder for folder in ("tests/python", "python/tests")
+               if os.path.isdir(os.path.join(TOP, folder))]
     junit = os.path.join(LOGS, "pytest.xml")
     began = time.monotonic()
     if os.path.exists(junit):
         os.remove(junit)
-    status = call([run, "-m", "pytest", "-q", "--junitxml", junit,
-                   os.path.join(package, "tests"),
-                   os.path.join(TOP, "tests", "python")], "pytest")
+    env = dict(os.environ, STOKER_BUILD=os.path.join(TOP, "build-test"),
+               STOKER_LIBRARY=os.path.join(TOP, "build-test",
+                                           "libstoker.so"))
+    status = call([run, "-m", "pytest", "-q", "--junitxml", junit] + folders,
+                  "pytest", env=env)
     if not os.path.exists(junit):
         total.add(0, ["pytest"], [])
         say("FAIL  pytest")

@@ -569,8 +569,8 @@ typedef struct stoker_stats {
     int64_t copy_ns, copy_wait_ns, gpu_wait_ns, overlap_ns; /* device mode */
     int64_t pin_init_ns, pin_register_ns;
     int64_t bytes_copied;
-    char io_reason[128];  /* why not io_uring, or "" */
-    char pin_reason[128]; /* why not pinned, or "" */
+    char io_reason[128];     /* why not io_uring, or "" */
+    char pin_reason[128];    /* why not pinned, or "" */
     char memory_reason[128]; /* why not the pages of huge_pages, or "" */
 } stoker_stats;
 
@@ -661,14 +661,14 @@ STOKER_API void stoker_system_get(stoker_system *out);
 /* What a device's bus gives and what pinning costs, measured by registering
  * 64 MB and copying them. */
 typedef struct stoker_device_info {
-    size_t size;          /* sizeof(stoker_device_info), set by the caller */
-    int32_t driver;       /* cuDriverGetVersion */
-    int32_t numa_node;    /* that its slot hangs at, or -1 */
-    int64_t init_ns;      /* the driver's and the context's */
-    int64_t register_ns;  /* for register_bytes, faults included */
+    size_t size;         /* sizeof(stoker_device_info), set by the caller */
+    int32_t driver;      /* cuDriverGetVersion */
+    int32_t numa_node;   /* that its slot hangs at, or -1 */
+    int64_t init_ns;     /* the driver's and the context's */
+    int64_t register_ns; /* for register_bytes, faults included */
     int64_t register_bytes;
-    double bus_bytes_s;   /* rated, one direction; 0: the kernel is silent */
-    double copy_bytes_s;  /* measured, host to device, pinned */
+    double bus_bytes_s;  /* rated, one direction; 0: the kernel is silent */
+    double copy_bytes_s; /* measured, host to device, pinned */
     char name[96];
 } stoker_device_info;
 
