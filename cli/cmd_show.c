@@ -17,15 +17,16 @@ static int read_file(const char *path, char text[MAX_BYTES + 1], size_t *n)
         return cli_fail(CLI_BAD, "show", "%s: %s", path, strerror(errno));
     *n = fread(text, 1, MAX_BYTES, file);
     bool more = !feof(file) && getc(file) != EOF;
-    if (ferror(file) || more) {
-        cli_fail(CLI_BAD, "show", "%s: %s", path,
-                 more ? "too large for a state" : "cannot be read");
-        *n = 0;
-    }
-    text[*n] = 0;
+    bool broken = ferror(file);
     if (file != stdin)
         fclose(file);
-    return *n ? CLI_OK : CLI_BAD;
+    text[*n] = 0;
+    if (broken || more || *n == 0)
+        return cli_fail(CLI_BAD, "show", "%s: %s", path,
+                        broken ? "cannot be read"
+                        : more ? "too large for a state"
+                               : "empty, so no state");
+    return CLI_OK;
 }
 
 static void print_words(const stoker_cursor *cursor)

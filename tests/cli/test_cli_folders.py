@@ -1,0 +1,128 @@
+"""Commands about folders: synth, scan, sheet."""
+import os
+import shutil
+import unittest
+
+from command import Case, files, read, read_png, run
+
+
+class Synth(Case):
+    def test_a_seed_means_the_same_photos(self):
+        one, two, other = (self.path(n) for n in ("one", "two", "other"))
+        for folder, seed in ((one, 3), (two, 3), (other, 4)):
+            self.good("synth", folder, "--count", 6, "--classes", 3,
+                      "--seed", seed, "--megapixels", 0.01, "--jobs", 2)
+        self.assertEqual(files(one), files(two))
+        same = [read(os.path.join(one, n)) == read(os.path.join(two, n))
+                for n in files(one)]
+        self.assertEqual(same, [True] * 6)
+        differ = [read(os.path.join(one, n)) != read(os.path.join(other, n))
+                  for n in files(one)]
+        self.assertEqual(differ, [True] * 6)
+
+    def test_classes_are_folders(self):
+        self.assertEqual(self.made[0], 0, self.made[2])
+        self.assertEqual(len(os.listdir(self.photos)), 4)
+        self.assertEqual(len(files(self.photos)), 24)
+
+    def test_a_full_folder_is_left_alone(self):
+        before = files(self.photos)
+        self.refused(1, "not empty", "synth", self.photos)
+        self.assertEqual(files(self.photos), before)
+
+
+class Scan(Case):
+    def setUp(self):
+        self.folder = self.path("scanned")
+        shutil.copytree(self.photos, self.folder)
+        first = sorted(os.listdir(self.folder))[0]
+        self.where = os.path.join(self.folder, first)
+        self.names = [n for n in files(self.where)]
+
+    def tearDown(self):
+        shutil.rmtree(self.folder)
+
+    def add(self, name, data):
+        with open(os.path.join(self.where, name), "wb") as file:
+            file.write(data)
+
+    def spoil(self):
+        good = read(os.path.join(self.where, self.names[0]))
+        self.add("empty.jpg", b"")
+        self.add("words.jpg", b"this is no image at all, is it?")
+        self.add("cut.jpg", good[:len(good) // 2])
+        self.add("again.jpg", good)
+        self.add("named.png", good)
+
+    def test_a_good_folder_is_good(self):
+        result = self.good_json("scan", self.folder, "--json")
+        self.assertEqual((result["n_images"], result["n_bad"]), (24, 0))
+
+    def test_bad_files_are_found_by_reason_and_exit_1(self):
+        self.spoil()
+        status, out, err = run("scan", self.folder, "--jobs", 3)
+        self.assertEqual(status, 1, err)
+        for name in ("empty.jpg", "words.jpg", "cut.jpg"):
+            self.assertIn(name, out)
+        self.assertIn("29 images, 3 bad", out)
+
+    def test_list_is_the_bad_paths(self):
+        self.spoil()
+        status, out, _ = run("scan", self.folder, "--list")
+        self.assertEqual(status, 1)
+        self.assertEqual([os.path.basename(p) for p in out.splitlines()],
+                         ["cut.jpg", "empty.jpg", "words.jpg"])
+
+    def test_json_tells_surprises(self):
+        import json
+        self.spoil()
+        status, out, _ = run("scan", self.folder, "--json")
+        result = json.loads(out)
+        self.assertEqual((status, result["n_bad"]), (1, 3))
+        self.assertEqual(sum(result["reasons"].values()), 3)
+        self.assertEqual(result["surprises"]["duplicate"], 2)
+        self.assertEqual(result["surprises"]["wrong_extension"], 1)
+        bad = [f for f in result["files"] if f["bad"]]
+        self.assertEqual(len(bad), 3)
+        self.assertTrue(all(f["text"] and f["reason"] for f in bad))
+
+    def test_move_bad_moves_and_never_overwrites(self):
+        self.spoil()
+        away = self.path("away")
+        kept = os.path.join(away, os.path.basename(self.where), "cut.jpg")
+        os.makedirs(os.path.dirname(kept))
+        with open(kept, "wb") as file:
+            file.write(b"precious")
+        try:
+            status, out, err = run("scan", self.folder, "--move-bad", away)
+            self.assertEqual(status, 1)
+            self.assertIn("moved 2", out)
+            self.assertIn("cut.jpg stays", err)
+            self.assertEqual(read(kept), b"precious")
+            self.assertEqual(len(files(away)), 3)
+            self.assertEqual(len(files(self.folder)), 27)
+        finally:
+            shutil.rmtree(away)
+
+    def test_list_goes_alone(self):
+        self.refused(2, "--list", "scan", self.folder, "--list", "--json")
+
+
+class Sheet(Case):
+    def test_a_sheet_is_a_picture_of_one_batch(self):
+        path = self.path("sheet.png")
+        out = self.good("sheet", self.photos, "-o", path, "--size", 40,
+                        "--batch-size", 10, "--columns", 5)
+        self.assertIn("10 pictures", out)
+        width, height, pixels = read_png(path)
+        self.assertEqual((width, height), (5 * 46 + 6, 2 * 59 + 6))
+        self.assertGreater(len(set(pixels)), 50)
+
+    def test_it_wants_a_file(self):
+        self.refused(2, "-o FILE", "sheet", self.photos)
+        self.refused(1, "/no/such", "sheet", self.photos, "-o",
+                     "/no/such/x.png")
+
+
+if __name__ == "__main__":
+    unittest.main()

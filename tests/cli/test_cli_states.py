@@ -1,0 +1,133 @@
+"""Commands about a run: plan, replay, show."""
+import json
+import os
+import unittest
+
+from command import Case, read, read_png, run
+
+STATE = {"stoker_state": 1, "fingerprint": "00112233445566778899aabbccddeeff",
+         "n_items": 24, "seed": 2 ** 64 - 1, "epoch": 3, "consumed": 6,
+         "transforms_hash": 2 ** 63 + 1, "shuffle": True,
+         "planner_version": 1, "pixels": "pillow13", "on_error": 1,
+         "decoder": "stoker-1"}
+
+
+def rows(text):
+    lines = text.splitlines()
+    names = lines[0].split("\t")
+    return [dict(zip(names, line.split("\t"))) for line in lines[1:]]
+
+
+class Plan(Case):
+    def plan(self, *words):
+        return rows(self.good("plan", self.photos, *words))
+
+    def test_ranks_share_every_id_once(self):
+        seen = []
+        for rank in range(3):
+            seen += [int(row["id"]) for row in self.plan(
+                "--rank", rank, "--world", 3, "--batch", 5, "--seed", 9)]
+        self.assertEqual(sorted(i for i in seen if i >= 0), list(range(24)))
+        self.assertEqual(len(seen) % 3, 0)
+
+    def test_the_folders_own_order_is_sorted(self):
+        got = self.plan("--no-shuffle")
+        self.assertEqual([int(row["id"]) for row in got], list(range(24)))
+        paths = [row["path"] for row in got]
+        self.assertEqual(paths, sorted(paths))
+        self.assertTrue(all(os.path.isfile(path) for path in paths))
+        self.assertEqual({row["label"] for row in got}, set("0123"))
+
+    def test_epochs_and_seeds_differ(self):
+        one = self.plan("--epoch", 1)
+        self.assertEqual(one, self.plan("--epoch", 1))
+        self.assertNotEqual(one, self.plan("--epoch", 2))
+        self.assertNotEqual(one, self.plan("--epoch", 1, "--seed", 1))
+
+    def test_count_and_consumed_cut_the_list(self):
+        whole = self.plan("--batch-size", 4)
+        part = self.plan("--batch-size", 4, "--consumed", 8, "--count", 6)
+        self.assertEqual([r["id"] for r in part],
+                         [r["id"] for r in whole[8:14]])
+
+    def test_dropped_completes_the_epoch(self):
+        kept = self.plan("--drop-last", "--batch", 7)
+        dropped = self.plan("--dropped", "--batch", 7)
+        self.assertEqual((len(kept), len(dropped)), (21, 3))
+        self.assertEqual(len({r["id"] for r in kept + dropped}), 24)
+
+    def test_a_rank_outside_the_world_is_refused(self):
+        self.refused(1, "rank", "plan", self.photos, "--rank", 2, "--world",
+                     2)
+
+
+class Replay(Case):
+    def replay(self, name, *words):
+        folder = self.path(name)
+        self.good("replay", self.photos, "-o", folder, "--size", 24,
+                  "--batch-size", 6, "--seed", 5, *words)
+        with open(os.path.join(folder, "index.tsv"), encoding="utf-8") as f:
+            return folder, rows(f.read())
+
+    def test_it_is_the_batch_of_the_plan(self):
+        folder, got = self.replay("replay", "--epoch", 2, "--batch", 3)
+        want = [row for row in rows(self.good(
+            "plan", self.photos, "--epoch", 2, "--batch-size", 6, "--seed",
+            5)) if row["step"] == "3"]
+        self.assertEqual([r["id"] for r in got], [r["id"] for r in want])
+        self.assertEqual([r["path"] for r in got], [r["path"] for r in want])
+        for row in got:
+            width, height, _ = read_png(os.path.join(folder, row["file"]))
+            self.assertEqual((width, height), (24, 24))
+            self.assertGreater(int(row["height"]), 0)
+            self.assertIn(row["flip"], "01")
+
+    def test_it_is_the_same_each_time(self):
+        one, got = self.replay("once", "--batch", 1)
+        two, _ = self.replay("twice", "--batch", 1)
+        for row in got:
+            self.assertEqual(read(os.path.join(one, row["file"])),
+                             read(os.path.join(two, row["file"])))
+
+    def test_a_batch_behind_the_last_is_refused(self):
+        for batch in (4, 99, 2 ** 60):
+            status, _, err = run("replay", self.photos, "-o",
+                                 self.path("none"), "--batch-size", 6,
+                                 "--batch", batch)
+            self.assertEqual(status, 1)
+            self.assertIn(f"batch {batch}", err)
+
+
+class Show(Case):
+    def state(self, name, text):
+        path = self.path(name)
+        with open(path, "wb") as file:
+            file.write(text)
+        return path
+
+    def test_a_twin_is_said_in_words_and_comes_back(self):
+        path = self.state("state.json", json.dumps(STATE, indent=1).encode())
+        words = self.good("show", path)
+        self.assertIn("6 of 24 samples", words)
+        self.assertIn("epoch        3", words)
+        self.assertIn("mask", words)
+        self.assertEqual(self.good_json("show", path, "--json"), STATE)
+
+    def test_hostile_states_are_refused_with_a_reason(self):
+        for name, text, reason in (
+                ("a", b"", "empty"),
+                ("b", b"\0" * 192, "b:"),
+                ("c", b"{", "c:"),
+                ("d", b'{"seed": [1]}', "seed"),
+                ("e", b'{"epoch": 1}', "fingerprint"),
+                ("f", json.dumps(dict(STATE, epoch=2 ** 70)).encode(),
+                 "epoch"),
+                ("g", json.dumps(dict(STATE, fingerprint="xy")).encode(),
+                 "fingerprint"),
+                ("h", b"x" * 70000, "too large")):
+            self.refused(1, reason, "show", self.state(name, text))
+        self.refused(1, "/no/such", "show", "/no/such")
+
+
+if __name__ == "__main__":
+    unittest.main()
