@@ -119,56 +119,75 @@ static void idct(const struct stk_jpeg_blocks *blocks, uint8_t *out,
     }
 }
 
-/* JFIF's matrix in 16 bits of fraction, rounded as libjpeg does. */
-static inline void convert(uint8_t luma, int cb, int cr, uint8_t *r, uint8_t *g,
-                           uint8_t *b)
+/* Pixels are done in groups: luma is copied first, since red may lie where it
+ * is, and compilers make vectors of what cannot overlap. */
+enum { GROUP = 16 };
+
+/* JFIF's matrix in 16 bits of fraction, rounded as libjpeg does: 1.402 is
+ * 91881 = 65536 + 26345, 1.772 is 2 * 65536 - 14942, 0.344 is 22554 and 0.714
+ * is 65536 - 18734, so that products of 16 bits are enough. */
+static inline void convert(const uint8_t *luma, const uint8_t *cb,
+                           const uint8_t *cr, uint8_t *const rgb[3], size_t at)
 {
-    int32_t y = luma;
-    cb -= 128;
-    cr -= 128;
-    *r = clamp(y + ((91881 * cr + 32768) >> 16));
-    *g = clamp(y + ((-22554 * cb - 46802 * cr + 32768) >> 16));
-    *b = clamp(y + ((116130 * cb + 32768) >> 16));
+    uint8_t r[GROUP], g[GROUP], b[GROUP];
+
+    for (int i = 0; i < GROUP; i++) {
+        int16_t y = luma[i], u = (int16_t)(cb[i] - 128);
+        int16_t v = (int16_t)(cr[i] - 128);
+        int32_t green = -22554 * u + 18734 * v;
+        r[i] = clamp(y + v + ((26345 * v + 32768) >> 16));
+        g[i] = clamp(y - v + ((green + 32768) >> 16));
+        b[i] = clamp(y + 2 * u + ((-14942 * u + 32768) >> 16));
+    }
+    memcpy(rgb[0] + at, r, GROUP);
+    memcpy(rgb[1] + at, g, GROUP);
+    memcpy(rgb[2] + at, b, GROUP);
 }
 
 static void colour(uint8_t *const plane[3], size_t stride, int32_t n_rows,
                    size_t n)
 {
     for (int32_t row = 0; row < n_rows; row++) {
-        uint8_t *r = plane[0] + (size_t)row * stride;
-        uint8_t *g = plane[1] + (size_t)row * stride;
-        uint8_t *b = plane[2] + (size_t)row * stride;
-        for (size_t i = 0; i < n; i++)
-            convert(r[i], g[i], b[i], &r[i], &g[i], &b[i]);
+        uint8_t *rgb[3];
+        for (int c = 0; c < 3; c++)
+            rgb[c] = plane[c] + (size_t)row * stride;
+        for (size_t x = 0; x < n; x += GROUP)
+            convert(rgb[0] + x, rgb[1] + x, rgb[2] + x, rgb, x);
     }
 }
 
 static void colour_h2v1(const uint8_t *luma, const uint8_t *const chroma[2],
                         uint8_t *const rgb[3], size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        int c[2];
+    for (size_t x = 0; x < n; x += GROUP) {
+        uint8_t wide[2][GROUP];
         for (int k = 0; k < 2; k++) {
-            const uint8_t *at = chroma[k] + i / 2;
-            c[k] = (3 * at[0] + (i & 1 ? at[1] + 2 : at[-1] + 1)) >> 2;
+            const uint8_t *c = chroma[k] + x / 2;
+            for (int i = 0; i < GROUP / 2; i++) {
+                wide[k][2 * i] = (uint8_t)((3 * c[i] + c[i - 1] + 1) >> 2);
+                wide[k][2 * i + 1] = (uint8_t)((3 * c[i] + c[i + 1] + 2) >> 2);
+            }
         }
-        convert(luma[i], c[0], c[1], rgb[0] + i, rgb[1] + i, rgb[2] + i);
+        convert(luma + x, wide[0], wide[1], rgb, x);
     }
 }
 
 static void colour_h1v2(const struct stk_jpeg_pair *pair, size_t n)
 {
     for (int row = 0; row < 2; row++) {
-        const uint8_t *const *near = pair->chroma[row];
-        const uint8_t *const *far = pair->chroma[1 - row];
         /* The upper row of the pair is the lower one of its chroma row. */
         int round = row ? 1 : 2;
-        uint8_t *const *rgb = pair->rgb[row];
-        for (size_t i = 0; i < n; i++)
-            convert(pair->luma[row][i],
-                    (3 * near[0][i] + far[0][i] + round) >> 2,
-                    (3 * near[1][i] + far[1][i] + round) >> 2, rgb[0] + i,
-                    rgb[1] + i, rgb[2] + i);
+        for (size_t x = 0; x < n; x += GROUP) {
+            uint8_t mixed[2][GROUP];
+            for (int k = 0; k < 2; k++) {
+                const uint8_t *near = pair->chroma[row][k] + x;
+                const uint8_t *far = pair->chroma[1 - row][k] + x;
+                for (int i = 0; i < GROUP; i++)
+                    mixed[k][i] =
+                        (uint8_t)((3 * near[i] + far[i] + round) >> 2);
+            }
+            convert(pair->luma[row] + x, mixed[0], mixed[1], pair->rgb[row], x);
+        }
     }
 }
 
@@ -183,20 +202,23 @@ static void spread(const uint8_t *chroma, size_t n_samples, uint16_t *even,
 
 static void colour_h2v2(const struct stk_jpeg_pair *pair, size_t n)
 {
-    for (int row = 0; row < 2; row++) {
-        const struct stk_jpeg_spread *near = pair->spread[row];
-        const struct stk_jpeg_spread *far = pair->spread[1 - row];
-        uint8_t *const *rgb = pair->rgb[row];
-        for (size_t i = 0; i < n; i++) {
-            int c[2];
-            for (int k = 0; k < 2; k++)
-                c[k] = i & 1
-                           ? (3 * near[k].odd[i / 2] + far[k].odd[i / 2] + 7)
-                           : (3 * near[k].even[i / 2] + far[k].even[i / 2] + 8);
-            convert(pair->luma[row][i], c[0] >> 4, c[1] >> 4, rgb[0] + i,
-                    rgb[1] + i, rgb[2] + i);
+    for (int row = 0; row < 2; row++)
+        for (size_t x = 0; x < n; x += GROUP) {
+            uint8_t mixed[2][GROUP];
+            for (int k = 0; k < 2; k++) {
+                const struct stk_jpeg_spread *near = &pair->spread[row][k];
+                const struct stk_jpeg_spread *far = &pair->spread[1 - row][k];
+                for (size_t i = 0; i < GROUP / 2; i++) {
+                    size_t at = x / 2 + i;
+                    mixed[k][2 * i] =
+                        (uint8_t)((3 * near->even[at] + far->even[at] + 8) >>
+                                  4);
+                    mixed[k][2 * i + 1] =
+                        (uint8_t)((3 * near->odd[at] + far->odd[at] + 7) >> 4);
+                }
+            }
+            convert(pair->luma[row] + x, mixed[0], mixed[1], pair->rgb[row], x);
         }
-    }
 }
 
 const struct stk_jpeg_kernels stk_jpeg_kernels_plain = {
