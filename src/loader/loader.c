@@ -215,13 +215,17 @@ int stk_loader_start(stoker_loader *loader, stoker_error *err)
     return rc;
 }
 
+/* A reader's close waits a second for what it cancelled: that worker is not
+ * lost. */
+#define SETTLE_NS INT64_C(1500000000)
+
 /* Stops and joins; -ETIMEDOUT when one hung in a read and was abandoned, or
  * left reads that the kernel never answered.  has_lost_thread tells apart. */
 static int stop(stoker_loader *loader)
 {
     struct stk_gpu *gpu = loader->home->gpu;
-    int64_t deadline =
-        stk_now_ns() + (int64_t)loader->opt.stall_timeout_ms * 1000000;
+    int64_t deadline = stk_now_ns() + SETTLE_NS +
+                       (int64_t)loader->opt.stall_timeout_ms * 1000000;
     int rc = 0;
 
     if (!loader->is_running)

@@ -233,6 +233,8 @@ static bool settle(struct stk_io *io)
     }
     while (io->n_flying > 0 && stk_io_now(io) < end)
         io->engine->collect(io, SLICE_NS);
+    if (io->n_flying > 0 && io->engine->forsake)
+        io->engine->forsake(io);
     return io->n_flying == 0;
 }
 

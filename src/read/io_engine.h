@@ -57,6 +57,9 @@ struct stk_io_engine {
     void (*collect)(struct stk_io *io, int64_t wait_ns);
     /* Asks for a flight's answer soon. */
     void (*cancel)(struct stk_io *io, struct stk_flight *flight);
+    /* At close: answers what the system never took, and so never owed.  NULL:
+     * there is no such thing. */
+    void (*forsake)(struct stk_io *io);
     void (*close)(struct stk_io *io);
 };
 

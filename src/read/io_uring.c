@@ -11,6 +11,9 @@
 #if STK_HAVE_URING
 #include <liburing.h>
 
+/* A kernel that takes no entries is asked again after so long. */
+enum { REFUSED_NS = 1000000 };
+
 static const char *reason_of(int code)
 {
     switch (code) {
@@ -58,13 +61,19 @@ static int set_up(struct io_uring *ring, unsigned entries)
     return 0;
 }
 
+/* An engine's state: the ring first, so that its address is the state's. */
+struct counted_ring {
+    struct io_uring ring;
+    uint64_t n_entries, n_answers; /* made, and seen */
+};
+
 static int open_uring(struct stk_io *io, stoker_error *err)
 {
-    struct io_uring *ring = stk_calloc(1, sizeof *ring);
+    struct counted_ring *ring = stk_calloc(1, sizeof *ring);
 
     if (!ring)
         return stk_fail(err, -ENOMEM, "no memory");
-    int rc = set_up(ring, 2 * (unsigned)io->options.n_reads);
+    int rc = set_up(&ring->ring, 2 * (unsigned)io->options.n_reads);
     if (rc < 0) {
         stk_free(ring);
         return stk_fail(err, rc, "%s", reason_of(rc));
@@ -74,14 +83,16 @@ static int open_uring(struct stk_io *io, stoker_error *err)
 }
 
 /* A free entry; the queue is handed to the kernel when it is full. */
-static struct io_uring_sqe *next_entry(struct io_uring *ring)
+static struct io_uring_sqe *next_entry(struct counted_ring *state)
 {
+    struct io_uring *ring = &state->ring;
     struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
 
     if (!sqe) {
         io_uring_submit(ring);
         sqe = io_uring_get_sqe(ring);
     }
+    state->n_entries += sqe != NULL;
     return sqe;
 }
 
@@ -106,6 +117,7 @@ static void take_answers(struct stk_io *io, struct io_uring *ring)
         struct stk_flight *flight = io_uring_cqe_get_data(cqe);
         int64_t result = cqe->res;
         io_uring_cqe_seen(ring, cqe);
+        ((struct counted_ring *)io->state)->n_answers++;
         if (!flight)
             continue; /* the answer to a cancel */
         if (io->calls->answer)
@@ -124,7 +136,9 @@ static void collect(struct stk_io *io, int64_t wait_ns)
         struct __kernel_timespec t = {wait_ns / 1000000000,
                                       wait_ns % 1000000000};
         /* EINTR, ETIME and EBUSY are all: look what there is. */
-        io_uring_submit_and_wait_timeout(ring, &cqe, 1, &t, NULL);
+        int rc = io_uring_submit_and_wait_timeout(ring, &cqe, 1, &t, NULL);
+        if (rc < 0 && rc != -ETIME && rc != -EINTR)
+            io->calls->sleep_ns(io->calls->self, REFUSED_NS);
     } else if (wait_ns > 0) {
         io->calls->sleep_ns(io->calls->self, wait_ns);
     } else if (io_uring_sq_ready(ring)) {
@@ -145,6 +159,16 @@ static void cancel(struct stk_io *io, struct stk_flight *flight)
     io_uring_prep_cancel(sqe, flight, 0);
     io_uring_sqe_set_data(sqe, NULL);
     io_uring_submit(io->state);
+}
+
+/* The kernel owes an answer for each entry that it took from the queue. */
+static void forsake(struct stk_io *io)
+{
+    struct counted_ring *state = io->state;
+    uint64_t n_taken = state->n_entries - io_uring_sq_ready(&state->ring);
+
+    while (n_taken == state->n_answers && io->stalled)
+        stk_io_arrived(io, io->stalled, -ECANCELED);
 }
 
 static void close_uring(struct stk_io *io)
@@ -210,6 +234,11 @@ static void cancel(struct stk_io *io, struct stk_flight *flight)
     (void)flight;
 }
 
+static void forsake(struct stk_io *io)
+{
+    (void)io;
+}
+
 static void close_uring(struct stk_io *io)
 {
     (void)io;
@@ -229,5 +258,6 @@ const struct stk_io_engine stk_io_uring_engine = {
     .start = start,
     .collect = collect,
     .cancel = cancel,
+    .forsake = forsake,
     .close = close_uring,
 };

@@ -56,7 +56,7 @@ static int live(int io, stoker_error *err)
     opt.io = io;
     opt.n_epochs = 1;
     opt.reads_ahead = 3;
-    opt.stall_timeout_ms = 300;
+    opt.stall_timeout_ms = 200;
     opt.retry_ms = 30;
     opt.max_file_bytes = 1 << 20;
     int rc = stoker_dataset_from_folder(&ds, top, NULL, err);
@@ -67,18 +67,12 @@ static int live(int io, stoker_error *err)
         stoker_batch_release(batch);
     if (rc == STOKER_TIMEOUT)
         rc = -ETIME; /* nothing may hang so long */
-    int closed = stoker_loader_close(&loader);
+    if (stoker_loader_close(&loader) < 0)
+        rc = -ETIME; /* nothing is the kernel's in any of these */
     stoker_dataset_free(ds);
     if (rc == STOKER_END)
         rc = 0;
-    return rc ? rc : closed;
-}
-
-/* A ring that no longer takes reads is left to the kernel after a second, with
- * its buffers and the kernel's threads: close says -ETIMEDOUT then. */
-static int leaves_rings(const char *kind)
-{
-    return strcmp(kind, "submit") == 0;
+    return rc;
 }
 
 /* Fails the n-th call; 1 when no call failed any more. */
@@ -96,13 +90,12 @@ static int try(const char *kind, long n, int on, int io)
     if (now() - start > 8)
         complain(kind, n, on, io, "took over 8 s");
     if (rc == -ETIME)
-        complain(kind, n, on, io, "next timed out");
-    else if (rc < 0 && rc != -ETIMEDOUT && !err.text[0])
+        complain(kind, n, on, io, "next or close timed out");
+    else if (rc < 0 && !err.text[0])
         complain(kind, n, on, io, "an error without a text");
-    /* What the kernel did not answer in time is left to it, by design. */
-    if (rc != -ETIMEDOUT && entries("/proc/self/fd") != n_fds)
+    if (entries("/proc/self/fd") != n_fds)
         complain(kind, n, on, io, "descriptors were left open");
-    if (!leaves_rings(kind) && entries("/proc/self/task") != 3)
+    if (entries("/proc/self/task") != 3)
         complain(kind, n, on, io, "a thread is left");
     return n_calls < n;
 }
@@ -156,7 +149,7 @@ int main(void)
         long grown = (long)in_use() - (long)before;
         printf("%-7s %4d runs in %4.1f s, heap %+ld bytes\n", kinds[k].kind,
                n_runs - n, now() - start, grown);
-        if (grown > 20000 && !leaves_rings(kinds[k].kind))
+        if (grown > 20000)
             complain(kinds[k].kind, 0, 0, 0, "memory leaked");
     }
     char command[64];

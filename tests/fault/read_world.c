@@ -220,8 +220,8 @@ static void ring_close(struct stk_io *io)
 }
 
 const struct stk_io_engine world_ring = {
-    STOKER_IO_URING, ring_open,   ring_start,
-    ring_collect,    ring_cancel, ring_close,
+    STOKER_IO_URING, ring_open, ring_start, ring_collect,
+    ring_cancel,     NULL,      ring_close,
 };
 
 void world_begin(uint64_t seed, const struct stk_io_engine *engine)
