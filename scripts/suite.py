@@ -208,8 +208,11 @@ def install(total, run, torch):
     if torch and not have(run, "torch"):
         call(pip + [torch], "pip-torch", timeout=900)
     if torch and have(run, "torch") and not have(run, "torchvision"):
-        # Its own wish for a torch would bring another build of it.
-        call(pip + ["--no-deps", "torchvision"], "pip-torchvision")
+        # Its own wish for a torch would bring another build of it; 0.N+15
+        # belongs to torch 2.N.
+        minor = torch.split("2.")[1].split(".")[0] if "==2." in torch else ""
+        version = f"==0.{int(minor) + 15}.*" if minor.isdigit() else ""
+        call(pip + ["--no-deps", "torchvision" + version], "pip-torchvision")
     if not os.path.exists(os.path.join(TOP, "python", "pyproject.toml")):
         return True
     return one(total, "pip-install", pip + [os.path.join(TOP, "python")])

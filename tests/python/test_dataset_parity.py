@@ -4,9 +4,9 @@ import ctypes as c
 import os
 import random
 import sys
-import types
 
 import libstoker
+import plain_torchvision
 import pytest
 from reference_siphash import folder_fingerprint
 
@@ -16,22 +16,10 @@ if LIBRARY:
 
 
 def find_image_folder():
-    try:
-        from torchvision.datasets import ImageFolder
-        return ImageFolder
-    except ImportError:
+    if plain_torchvision.load() is None:
         return None
-    except (RuntimeError, OSError):
-        # A torchvision whose compiled operators do not fit this torch: its
-        # data sets are plain Python, so go on without the operators.
-        for name in [m for m in sys.modules if m.split(".")[0] == "torchvision"]:
-            del sys.modules[name]
-        sys.modules["torchvision._meta_registrations"] = types.ModuleType("none")
-        try:
-            from torchvision.datasets import ImageFolder
-            return ImageFolder
-        except Exception:
-            return None
+    from torchvision.datasets import ImageFolder
+    return ImageFolder
 
 
 ImageFolder = find_image_folder()

@@ -9,6 +9,7 @@ import random
 import subprocess
 from pathlib import Path
 
+import plain_torchvision
 import pytest
 
 
@@ -21,23 +22,9 @@ def find_tool():
 
 
 def import_functional():
-    torch = pytest.importorskip("torch")
-    try:
-        import torchvision  # noqa: F401
-    except RuntimeError:
-        # Its operators are missing: declare them, for their names only.
-        lib = torch.library.Library("torchvision", "FRAGMENT")
-        for name in ("nms", "qnms", "roi_align", "_roi_align_backward", "ps_roi_align",
-                     "_ps_roi_align_backward", "roi_pool", "_roi_pool_backward", "ps_roi_pool",
-                     "_ps_roi_pool_backward", "qroi_align", "deform_conv2d",
-                     "_deform_conv2d_backward"):
-            lib.define(f"{name}(Tensor x) -> Tensor")
-        import_functional.library = lib
-    except ImportError:
+    pytest.importorskip("torch")
+    if plain_torchvision.load() is None:
         pytest.skip("torchvision is not installed")
-    import sys
-    for name in [n for n in sys.modules if n.split(".")[0] == "torchvision"]:
-        del sys.modules[name]
     from torchvision.transforms.v2.functional import _geometry
     return _geometry
 
