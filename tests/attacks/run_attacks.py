@@ -51,7 +51,7 @@ def check_files(lib, folder, show):
         took = time.monotonic() - start
         text = sentence(err) if rc else "decodes"
         if show:
-            print(f"{name:24} {rc:5} {took * 1000:7.1f} ms  {text.split('/')[-1]}")
+            print(f"seen\t{name}\t{rc}\t{text.split('/')[-1]}")
         if code is not None and rc != -code:
             complain(name, f"code {rc}, not {-code}: {text}")
         if rc and (name not in text or words not in text):

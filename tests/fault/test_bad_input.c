@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "photos.h"
+#include "seen.h"
 
 enum { N_PHOTOS = 4, DEADLINE_MS = 20000 };
 
@@ -220,6 +221,8 @@ static void check_sample(const struct sample_row *row, int io)
     ck_assert_msg(strstr(err.text, "bad.jpg"), "%s: no name in '%s'", row->what,
                   err.text);
     ck_assert_int_eq(err.id, 0);
+    if (io == STOKER_IO_AUTO)
+        seen(row->what, rc, err.text);
     ck_assert_int_eq(stoker_loader_close(&loader), 0);
     stoker_dataset_free(ds);
 }
@@ -309,6 +312,7 @@ START_TEST(test_bad_folder_is_named)
     row->make(root);
     int rc = stoker_dataset_from_folder(&ds, root, NULL, &err);
     ck_assert_msg(rc == row->code, "%s: %d: %s", root, rc, err.text);
+    seen(row->words, rc, err.text);
     ck_assert_msg(strstr(err.text, row->words), "'%s' lacks '%s'", err.text,
                   row->words);
     ck_assert_ptr_null(ds);
@@ -524,6 +528,7 @@ START_TEST(test_bad_option_is_named)
     options[_i].set(&opt);
     int rc = stoker_loader_open(&loader, ds, &opt, &err);
     ck_assert_msg(rc < 0, "row %d (%s) was accepted", _i, options[_i].words);
+    seen(options[_i].words, rc, err.text);
     ck_assert_int_eq(err.code, rc);
     ck_assert_msg(strstr(err.text, options[_i].words), "'%s' lacks '%s'",
                   err.text, options[_i].words);
@@ -557,6 +562,7 @@ START_TEST(test_bad_item_is_named_by_its_index)
         int rc =
             stoker_dataset_from_items(&ds, items, 2, sizeof items[0], &err);
         ck_assert_int_eq(rc, -EINVAL);
+        seen(rows[i].words, rc, err.text);
         ck_assert_msg(strstr(err.text, "items[1]") &&
                           strstr(err.text, rows[i].words),
                       "'%s' lacks '%s'", err.text, rows[i].words);
@@ -627,6 +633,7 @@ START_TEST(test_file_replaced_between_epochs_is_read_or_named)
     stoker_bad bad = {.size = sizeof bad};
     ck_assert_int_gt(stoker_loader_bad(loader, 0, &bad, 1, sizeof bad), 0);
     ck_assert_msg(strstr(bad.error.text, "bad.jpg"), "%s", bad.error.text);
+    seen("replaced, then deleted", bad.error.code, bad.error.text);
     stoker_loader_close(&loader);
     stoker_dataset_free(ds);
 }
@@ -646,6 +653,7 @@ START_TEST(test_state_of_another_data_set_is_refused)
     stoker_loader_cursor(loader[0], &cursor);
     ck_assert_int_eq(stoker_loader_seek(loader[1], &cursor, &err), -ESTALE);
     ck_assert_msg(strstr(err.text, "data set"), "%s", err.text);
+    seen("foreign state", -ESTALE, err.text);
     for (int i = 0; i < 2; i++) {
         stoker_loader_close(&loader[i]);
         stoker_dataset_free(ds[i]);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "photos.h"
+#include "seen.h"
 
 enum { STALL_MS = 500 };
 
@@ -151,8 +152,8 @@ START_TEST(test_failing_storage_is_a_sentence)
         ck_assert_int_gt(stats.n_retries, 0);
     }
     ck_assert_int_eq(stoker_loader_close(&loader), 0);
-    printf("%-10s %-8s code %4d: %s\n", row->name, _i % 2 ? "pread" : "auto",
-           rc, rc ? strrchr(err.text, '/') : "good pixels");
+    if (_i % 2 == 0)
+        seen(row->name, rc, rc ? err.text : "good pixels");
 }
 END_TEST
 
@@ -177,6 +178,8 @@ START_TEST(test_hang_ends_with_the_files_name_and_close_returns)
     double start = now();
     rc = stoker_loader_close(&loader);
     double closed = now() - start;
+    if (_i % 2)
+        seen(name, -ETIMEDOUT, err.text);
     printf("%-10s %-8s told after %.2f s, closed in %.2f s: %d\n", name,
            _i % 2 ? "pread" : "auto", took, closed, rc);
     ck_assert_double_lt(closed, STALL_MS / 1000.0 + 2.5);

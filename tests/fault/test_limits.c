@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "photos.h"
+#include "seen.h"
 
 static struct photos photos;
 static stoker_transform crop;
@@ -85,9 +86,7 @@ START_TEST(test_few_descriptors_slow_down_and_pass)
     int rc = play(_i ? STOKER_IO_PREAD : STOKER_IO_AUTO, 4, &n);
     ck_assert_msg(rc == STOKER_END || (rc == -EMFILE && err.text[0]), "%d %s",
                   rc, err.text);
-    printf("ulimit -n 16, %s: %d, %lld rows, engine %d: %s%s\n",
-           _i ? "pread" : "auto", rc, (long long)n, stats.io, stats.io_reason,
-           err.text);
+    seen("16 descriptors", rc < 0 ? rc : 0, rc < 0 ? err.text : "whole epoch");
     ck_assert_int_eq(rc, STOKER_END);
     ck_assert_int_eq(n, 60);
     lower(RLIMIT_NOFILE, 1024);
@@ -101,8 +100,9 @@ START_TEST(test_little_address_space_is_a_sentence_or_passes)
     lower(RLIMIT_AS, mib[_i / 2] << 20);
     int rc = play(_i % 2 ? STOKER_IO_PREAD : STOKER_IO_AUTO, 2, &n);
     lower(RLIMIT_AS, RLIM_INFINITY);
-    printf("ulimit -v %4d MiB, %s: %d, %lld rows: %s\n", (int)mib[_i / 2],
-           _i % 2 ? "pread" : "auto", rc, (long long)n, err.text);
+    char key[40];
+    snprintf(key, sizeof key, "%d MiB of address space", (int)mib[_i / 2]);
+    seen(key, rc < 0 ? rc : 0, rc < 0 ? err.text : "whole epoch");
     ck_assert_msg(rc == STOKER_END
                       ? n == 60
                       : (rc == -ENOMEM || rc == -EAGAIN) && err.text[0],
@@ -116,6 +116,7 @@ START_TEST(test_no_lockable_memory_passes)
     lower(RLIMIT_MEMLOCK, 0);
     ck_assert_msg(play(STOKER_IO_AUTO, 2, &n) == STOKER_END, "%s", err.text);
     ck_assert_int_eq(n, 60);
+    seen("no lockable memory", 0, "whole epoch");
 }
 END_TEST
 
@@ -151,6 +152,7 @@ START_TEST(test_forbidden_io_uring_falls_back_or_is_refused)
     ck_assert_msg(strstr(stats.io_reason, words[_i]), "%s", stats.io_reason);
     int rc = play(STOKER_IO_URING, 2, &n);
     ck_assert_int_lt(rc, 0);
+    seen(_i ? "seccomp ENOSYS" : "seccomp EPERM", rc, err.text);
     ck_assert_msg(strstr(err.text, words[_i]), "%s", err.text);
 }
 END_TEST
