@@ -14,6 +14,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <jpeglib.h>
+
 #include "photos.h"
 #include "seen.h"
 
@@ -120,6 +122,75 @@ START_TEST(test_no_lockable_memory_passes)
 }
 END_TEST
 
+/* 1 Mpx of noise in progressive scans: some 40 ms of decoding. */
+static unsigned long make_slow(unsigned char **bytes)
+{
+    struct jpeg_compress_struct jpeg;
+    struct jpeg_error_mgr errors;
+    unsigned long n = 0;
+    JSAMPLE line[1024];
+    JSAMPROW row = line;
+
+    *bytes = NULL;
+    jpeg.err = jpeg_std_error(&errors);
+    jpeg_create_compress(&jpeg);
+    jpeg_mem_dest(&jpeg, bytes, &n);
+    jpeg.image_width = jpeg.image_height = 1024;
+    jpeg.input_components = 1;
+    jpeg.in_color_space = JCS_GRAYSCALE;
+    jpeg_set_defaults(&jpeg);
+    jpeg_simple_progression(&jpeg);
+    jpeg_start_compress(&jpeg, TRUE);
+    for (unsigned y = 0, r = 1; y < 1024; y++) {
+        for (int x = 0; x < 1024; x++) {
+            r = r * 1664525u + 1013904223u;
+            line[x] = (JSAMPLE)(r >> 24);
+        }
+        jpeg_write_scanlines(&jpeg, &row, 1);
+    }
+    jpeg_finish_compress(&jpeg);
+    jpeg_destroy_compress(&jpeg);
+    return n;
+}
+
+START_TEST(test_slow_decode_is_cut_short_and_the_next_is_good)
+{
+    stoker_options opt = photos_options(&crop);
+    stoker_dataset *ds = NULL;
+    stoker_loader *loader = NULL;
+    stoker_batch *batch;
+    unsigned char *bytes;
+    stoker_item items[2] = {{.name = "slow.jpg",
+                             .source = STOKER_SOURCE_MEMORY,
+                             .length = (int64_t)make_slow(&bytes)},
+                            photos.items[9]};
+
+    items[0].data = bytes;
+    opt.shuffle = 0;
+    opt.n_workers = 1;
+    opt.max_decode_ms = 1;
+    opt.on_error = STOKER_MASK;
+    ck_assert_int_eq(
+        stoker_dataset_from_items(&ds, items, 2, sizeof items[0], &err), 0);
+    ck_assert_int_eq(stoker_loader_open(&loader, ds, &opt, &err), 0);
+    ck_assert_int_eq(stoker_loader_next(loader, &batch, 20000, &err), 0);
+    stoker_tensor valid = {.size = sizeof valid};
+    stoker_batch_tensor(batch, "valid", &valid);
+    stoker_bad bad = {.size = sizeof bad};
+    ck_assert_int_eq(stoker_loader_bad(loader, 0, &bad, 1, sizeof bad), 1);
+    seen("over max_decode_ms", bad.error.code, bad.error.text);
+    ck_assert_int_eq(bad.error.code, -EFBIG);
+    ck_assert_msg(strstr(bad.error.text, "slow.jpg") &&
+                      strstr(bad.error.text, "max_decode_ms"),
+                  "%s", bad.error.text);
+    ck_assert_int_eq(((uint8_t *)valid.data)[1], 1);
+    stoker_batch_release(batch);
+    stoker_loader_close(&loader);
+    stoker_dataset_free(ds);
+    free(bytes);
+}
+END_TEST
+
 /* Answers io_uring_setup with an errno, as container profiles do. */
 static int forbid_uring(int code)
 {
@@ -171,6 +242,7 @@ int main(void)
                         0, 10);
 #endif
     tcase_add_test(tc, test_no_lockable_memory_passes);
+    tcase_add_test(tc, test_slow_decode_is_cut_short_and_the_next_is_good);
     tcase_add_loop_test(tc, test_forbidden_io_uring_falls_back_or_is_refused, 0,
                         2);
     suite_add_tcase(suite, tc);
