@@ -91,10 +91,24 @@ def _device(device: Any) -> int:
     return int(number)
 
 
-def _close(handle: c.c_void_p, dataset: c.c_void_p) -> None:
+def _path(path: Any) -> bytes:
+    """A path as the file system has it; C would cut one at a 0."""
+    name = os.fsencode(path)
+    if b"\0" in name:
+        raise ValueError("a path cannot hold a 0 byte: %r" % (path,))
+    return name
+
+
+def _close(handle: c.c_void_p, turn: Any) -> None:
+    # Whoever waits in next has the turn for one slice at most.
+    held = turn.acquire(timeout=10 * _SLICE_MS / 1000)
     n.lib.stoker_loader_close(c.byref(handle))
+    if held:
+        turn.release()
+
+
+def _free(dataset: c.c_void_p) -> None:
     n.lib.stoker_dataset_free(dataset)
-    dataset.value = None
 
 
 class ImageLoader:
@@ -158,7 +172,15 @@ class ImageLoader:
             n.lib.stoker_dataset_free(self._dataset)
             raise from_native(error, rc)
         self._handle = handle
-        self._end = weakref.finalize(self, _close, handle, self._dataset)
+        # The data set outlives close: names of samples are asked for later.
+        weakref.finalize(self, _free, self._dataset).atexit = False
+        # One at a time calls next, seek or close; taken before _lock.
+        self._turn = threading.RLock()
+        self._end = weakref.finalize(self, _close, handle, self._turn)
+        # At exit the threads die with the process: no stuck read delays it and
+        # daemon threads see no closed loader. The CUDA driver's own end wants
+        # them gone.
+        self._end.atexit = self._options.device >= 0 or self._options.pin != 0
         self._device_ordinal = self._options.device
         self._n = n.lib.stoker_dataset_count(self._dataset)
         self._active: Optional[_EpochIterator] = None
@@ -194,7 +216,10 @@ class ImageLoader:
             if n_epochs is not None and n_epochs < 1:
                 raise OptionError("n_epochs must be at least 1 or None, not %r" % (n_epochs,))
             opt.n_workers, opt.n_slots = _workers(workers), prefetch
-            opt.stall_timeout_ms = max(1, int(stall_timeout * 1000))
+            if not stall_timeout > 0:
+                raise OptionError("stall_timeout must be more than 0 seconds, not %r"
+                                  % (stall_timeout,))
+            opt.stall_timeout_ms = min(2**31 - 1, max(1, int(stall_timeout * 1000)))
             opt.max_bad_run = max_bad_run
             opt.n_device_buffers, opt.device_normalize = device_buffers, bool(device_normalize)
         except (TypeError, ValueError, OverflowError) as e:
@@ -209,10 +234,13 @@ class ImageLoader:
         for name, value in (("max_pixels", max_pixels), ("max_side", max_side),
                             ("max_file_bytes", max_file_bytes), ("reads_ahead", reads_ahead)):
             if value is not None:
-                setattr(opt, name, value)
+                try:
+                    setattr(opt, name, value)
+                except TypeError:
+                    raise OptionError("%s must be an int, not %r" % (name, value)) from None
         self._set_budget(opt, max_bad)
         if ledger is not None:
-            self._ledger = os.fsencode(ledger)
+            self._ledger = _path(ledger)
             opt.ledger_path = self._ledger
         entries = [RandomResizedCrop(224), RandomHorizontalFlip()] if transforms is None \
             else list(transforms)
@@ -242,7 +270,7 @@ class ImageLoader:
         out, error = c.c_void_p(), n.Error()
         if items is None:
             folder = n.FolderOptions(c.sizeof(n.FolderOptions), hash_sizes, allow_empty)
-            rc = n.lib.stoker_dataset_from_folder(c.byref(out), os.fsencode(root),
+            rc = n.lib.stoker_dataset_from_folder(c.byref(out), _path(root),
                                                   c.byref(folder), c.byref(error))
             check(rc, error, DatasetError)
             return out
@@ -257,7 +285,7 @@ class ImageLoader:
                 item.data = c.cast(c.c_char_p(data), c.c_void_p)
                 item.name = b"item %d" % (len(keep) - 1)
             else:
-                item.path = os.fsencode(source)
+                item.path = _path(source)
         check(n.lib.stoker_dataset_from_items(c.byref(out), array, len(items),
                                               c.sizeof(n.Item), c.byref(error)),
               error, DatasetError)
@@ -311,18 +339,18 @@ class ImageLoader:
     def __iter__(self) -> Iterator[Batch]:
         """Plays the epoch set by ``set_epoch`` or ``load_state_dict``, else
         the one after the last begun; older iterators end."""
-        with self._lock:
+        with self._turn, self._lock:
             self._check_open()
             epoch = self._pending
             if epoch is None:
                 epoch = 0 if self._begun is None else self._begun + 1
             keep = self._pending is not None and self._stands[0] == epoch
             self._pending = None
-            self._active = _EpochIterator(self, epoch)
+            self._active = active = _EpochIterator(self, epoch)
             if not keep and self._stands != (epoch, 0):
                 self._seek(epoch, 0)
             self._begun = epoch
-            return self._active
+            return active
 
     def set_epoch(self, epoch: int) -> None:
         """The next ``iter`` plays this epoch: from its start, or from where
@@ -338,7 +366,8 @@ class ImageLoader:
         error = n.Error()
         if self._options.n_epochs and epoch >= self._options.n_epochs:
             self._stands = (epoch, consumed)
-            self._active._ended = True
+            if self._active is not None:
+                self._active._ended = True
             return
         check(n.lib.stoker_loader_seek(self._handle, c.byref(cursor), c.byref(error)), error)
         self._stands = (epoch, consumed)
@@ -347,13 +376,22 @@ class ImageLoader:
         out, error = c.c_void_p(), n.Error()
         held_since = None
         while True:
-            with self._lock:
-                if self._active is not iterator or iterator._ended:
-                    raise StopIteration
-                self._check_open()
-                self._mark()
-                handle = self._handle
-            rc = n.lib.stoker_loader_next(handle, c.byref(out), _SLICE_MS, c.byref(error))
+            with self._turn:
+                with self._lock:
+                    if (self._active is not iterator or iterator._ended
+                            or not self._end.alive):
+                        raise StopIteration
+                    self._mark()
+                rc = n.lib.stoker_loader_next(self._handle, c.byref(out), _SLICE_MS,
+                                              c.byref(error))
+                with self._lock:
+                    if rc == n.END:
+                        iterator._ended = True
+                        self._stands = (iterator.epoch + 1, 0)
+                    elif rc == n.OK:
+                        batch = Batch(out.value)
+                        self._stands = (batch.epoch, -1)  # inside: never a start
+                        return batch
             if rc == n.TIMEOUT:
                 continue
             if rc == -errno.EBUSY:
@@ -363,18 +401,9 @@ class ImageLoader:
                 if time.monotonic() - held_since < _BUSY_S:
                     continue
             break
-        with self._lock:
-            if rc == n.END:
-                iterator._ended = True
-                self._stands = (iterator.epoch + 1, 0)
-                raise StopIteration
-            if rc == -errno.ECANCELED:
-                raise StopIteration
-            if rc < 0:
-                raise from_native(error, rc)
-            batch = Batch(out.value)
-            self._stands = (batch.epoch, -1)  # somewhere inside: never a start
-            return batch
+        if rc in (n.END, -errno.ECANCELED):
+            raise StopIteration
+        raise from_native(error, rc)
 
     def _mark(self) -> None:
         """Pinned or device memory: events behind what died since."""
@@ -419,7 +448,7 @@ class ImageLoader:
         StateError with the reason where it does not fit."""
         cursor = self._unpack(state) if isinstance(state, (bytes, bytearray)) \
             else self._from_dict(state)
-        with self._lock:
+        with self._turn, self._lock:
             self._check_open()
             self._active = None
             error = n.Error()
@@ -452,7 +481,13 @@ class ImageLoader:
             if state["stoker_state"] != 1:
                 raise StateError("state: version %r, but this stoker reads 1"
                                  % (state["stoker_state"],))
-            cursor.fingerprint = (n.u8 * 16)(*bytes.fromhex(state["fingerprint"]))
+            fingerprint = bytes.fromhex(state["fingerprint"])
+            if len(fingerprint) != 16:
+                raise StateError("state: fingerprint is not 32 hex digits: %r"
+                                 % (state["fingerprint"],))
+            cursor.fingerprint = (n.u8 * 16)(*fingerprint)
+            if not isinstance(state["shuffle"], (bool, int)):
+                raise StateError("state: shuffle is not a bool: %r" % (state["shuffle"],))
             for name in ("n_items", "seed", "epoch", "consumed", "transforms_hash",
                          "planner_version", "on_error"):
                 if isinstance(state[name], bool) or not isinstance(state[name], int):
@@ -475,11 +510,12 @@ class ImageLoader:
 
     def stats(self) -> Dict[str, Any]:
         """Counters; times in nanoseconds, summed over workers."""
-        self._check_open()
         out = n.Stats(size=c.sizeof(n.Stats))
-        n.lib.stoker_loader_stats(self._handle, c.byref(out))
+        with self._lock:
+            self._check_open()
+            n.lib.stoker_loader_stats(self._handle, c.byref(out))
         values = {name: getattr(out, name) for name, _ in n.Stats._fields_[1:]}
-        for name in ("io_reason", "pin_reason"):
+        for name in ("io_reason", "pin_reason", "memory_reason"):
             values[name] = values[name].decode("utf-8", "replace")
         values["io"] = [k for k, v in _IO.items() if v == values["io"]][0]
         values["cpu"] = [k for k, v in _CPUS.items() if v == values["cpu"]][0]
@@ -487,19 +523,21 @@ class ImageLoader:
 
     def report(self) -> str:
         """Who waited for whom, and what to change."""
-        self._check_open()
         text = c.create_string_buffer(1024)
-        n.lib.stoker_loader_report(self._handle, text, len(text))
+        with self._lock:
+            self._check_open()
+            n.lib.stoker_loader_report(self._handle, text, len(text))
         return text.value.decode("utf-8", "replace")
 
     def bad(self) -> List[Dict[str, Any]]:
         """The bad samples that were met: id, path, epoch, position, stage,
         code (an errno), reason, bytes_hash."""
-        self._check_open()
-        count = min(n.lib.stoker_loader_bad(self._handle, 0, None, 0, 0), 65536)
-        array = (n.Bad * max(1, count))()
-        array[0].size = c.sizeof(n.Bad)
-        n.lib.stoker_loader_bad(self._handle, 0, array, count, c.sizeof(n.Bad))
+        with self._lock:
+            self._check_open()
+            count = min(n.lib.stoker_loader_bad(self._handle, 0, None, 0, 0), 65536)
+            array = (n.Bad * max(1, count))()
+            array[0].size = c.sizeof(n.Bad)
+            n.lib.stoker_loader_bad(self._handle, 0, array, count, c.sizeof(n.Bad))
         found = []
         for entry in array[:count]:
             e = from_native(entry.error, entry.error.code)
@@ -514,11 +552,12 @@ class ImageLoader:
     def digest(self) -> Dict[str, Any]:
         """What this rank delivered of the current epoch since its begin or the
         last resume, as sums that ranks and lives add up: see ``digest_sum``."""
-        self._check_open()
         out = n.Digest()
         epoch, start, stop = n.i64(), n.i64(), n.i64()
-        n.lib.stoker_loader_digest(self._handle, c.byref(out), c.byref(epoch), c.byref(start),
-                                   c.byref(stop))
+        with self._lock:
+            self._check_open()
+            n.lib.stoker_loader_digest(self._handle, c.byref(out), c.byref(epoch),
+                                       c.byref(start), c.byref(stop))
         return _digest_dict(out, epoch.value, start.value, stop.value)
 
     def expected_digest(self, epoch: int, start: int = 0, stop: Optional[int] = None) -> str:
@@ -550,9 +589,10 @@ class ImageLoader:
 
     def close(self) -> None:
         """Stops the threads; batches that are held stay valid."""
-        with self._lock:
-            self._active = None
-        self._end()
+        self._active = None  # so that threads in the loop leave it
+        with self._turn, self._lock:
+            if self._end.detach():
+                n.lib.stoker_loader_close(c.byref(self._handle))
 
     def _check_open(self) -> None:
         if not self._end.alive:

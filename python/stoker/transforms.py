@@ -35,6 +35,13 @@ def _size(size: Size) -> Tuple[int, int]:
     return (parts[0], parts[1] if len(parts) == 2 else 0)
 
 
+def _pair(name: str, values: Sequence[float]) -> Tuple[float, float]:
+    parts = [float(v) for v in values]
+    if len(parts) != 2:
+        raise ValueError("%s needs two numbers, not %r" % (name, values))
+    return (parts[0], parts[1])
+
+
 def _interpolation(mode: Any) -> int:
     """'bilinear', 'bicubic', torchvision's InterpolationMode or Pillow's number."""
     if isinstance(mode, bool):
@@ -80,8 +87,8 @@ class RandomResizedCrop(Transform):
                  interpolation: Any = "bilinear", antialias: Optional[bool] = True):
         height, width = _size(size)
         self.size = (height, width or height)
-        self.scale = (float(scale[0]), float(scale[1]))
-        self.ratio = (float(ratio[0]), float(ratio[1]))
+        self.scale = _pair("RandomResizedCrop: scale", scale)
+        self.ratio = _pair("RandomResizedCrop: ratio", ratio)
         self.interpolation = _interpolation(interpolation)
         self.antialias = bool(antialias)
         self._arguments = "%r, scale=%r, ratio=%r" % (self.size, self.scale, self.ratio)
@@ -107,6 +114,9 @@ class Resize(Transform):
                  max_size: Optional[int] = None, antialias: Optional[bool] = True):
         self.size = _size(size)
         self.interpolation = _interpolation(interpolation)
+        if max_size is not None and (self.size[1] != 0 or max_size <= self.size[0]):
+            raise ValueError("Resize: max_size goes with an int size and must be greater, "
+                             "not %r with %r" % (max_size, size))
         self.max_size = max_size
         self.antialias = bool(antialias)
         self._arguments = repr(size)

@@ -1,0 +1,313 @@
+"""What a loader, its batches and their fields say, and what is refused."""
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import stoker
+from photos import ids_of, make_photos
+
+
+def open_loader(photos, small, **more):
+    arguments = dict(batch_size=8, seed=5, transforms=small, workers=2)
+    arguments.update(more)
+    return stoker.ImageLoader(photos, **arguments)
+
+
+def test_a_batch_is_two_things_and_has_six_fields(photos, small):
+    with open_loader(photos, small) as loader:
+        batch = next(iter(loader))
+        images, labels = batch
+        assert len(batch) == 2 and batch[0] is images and batch[-1] is labels
+        with pytest.raises(IndexError):
+            batch[2]
+        with pytest.raises(AttributeError):
+            batch.masks
+        shapes = {name: (getattr(batch, name).shape, getattr(batch, name).dtype)
+                  for name in ("images", "labels", "ids", "valid", "windows", "flips")}
+        assert shapes == {"images": ((8, 3, 16, 16), "uint8"), "labels": ((8,), "int64"),
+                          "ids": ((8,), "int64"), "valid": ((8,), "uint8"),
+                          "windows": ((8, 4), "int32"), "flips": ((8,), "uint8")}
+        for name in shapes:
+            field = getattr(batch, name)
+            array = np.asarray(field)
+            assert len(field) == 8 == len(array) and array.shape == field.shape
+            assert str(array.dtype) == field.dtype and array.nbytes == field.nbytes
+            assert field.tolist() == array.tolist() and name[:-1] in repr(field)
+        assert (batch.epoch, batch.step, batch.n_rows, batch.n_valid) == (0, 0, 8, 8)
+        assert "rows=8" in repr(batch)
+
+
+def test_labels_and_paths_follow_the_folders(photos, small):
+    with open_loader(photos, small) as loader:
+        assert loader.classes == ["class0", "class1", "class2"]
+        assert loader.class_to_idx == {"class0": 0, "class1": 1, "class2": 2}
+        assert loader.n_samples == 60 and len(loader) == 8
+        assert "60 samples" in repr(loader)
+        for batch in loader:
+            for i, label in zip(batch.ids.tolist(), batch.labels.tolist()):
+                path = Path(loader.path(i))
+                assert path.is_file() and path.parent.name == loader.classes[label]
+                assert loader.label(i) == label
+        for wrong in (-1, 60, 2**40):
+            with pytest.raises(IndexError):
+                loader.path(wrong)
+            with pytest.raises(IndexError):
+                loader.label(wrong)
+
+
+def test_root_may_be_text_a_path_or_bytes(photos, small):
+    prints = set()
+    for root in (str(photos), Path(photos), os.fsencode(photos)):
+        with open_loader(root, small) as loader:
+            prints.add(loader.fingerprint)
+            assert isinstance(loader.path(0), str)
+    assert len(prints) == 1 and len(prints.pop()) == 32
+
+
+def test_names_that_are_no_utf8_can_be_read_back(photos, small, tmp_path):
+    data = next(photos.glob("*/*.jpg")).read_bytes()
+    folder = os.fsencode(tmp_path) + b"/cl\xff\xc3\xa9"
+    os.mkdir(folder)
+    with open(folder + b"/ph\xfeoto.jpg", "wb") as file:
+        file.write(data)
+    with open_loader(tmp_path, small) as loader:
+        assert os.fsencode(loader.classes[0]) == b"cl\xff\xc3\xa9"
+        with open(loader.path(0), "rb") as file:
+            assert file.read() == data
+        assert ids_of(loader) == [0]
+
+
+@pytest.mark.parametrize("dtype, layout", [(d, la) for d in ("uint8", "float32", "float16")
+                                           for la in ("NCHW", "NHWC")])
+def test_dtypes_and_layouts(photos, small, dtype, layout):
+    with open_loader(photos, small, dtype=dtype, layout=layout) as loader:
+        images = next(iter(loader)).images
+        assert images.shape == ((8, 3, 16, 16) if layout == "NCHW" else (8, 16, 16, 3))
+        assert str(np.asarray(images).dtype) == dtype == images.dtype
+        if dtype == "float16":
+            with pytest.raises(BufferError):
+                images.tolist()
+
+
+def test_numpys_dtypes_are_understood(photos, small):
+    for dtype in (np.dtype("float32"), "float32"):
+        with open_loader(photos, small, dtype=dtype) as loader:
+            assert next(iter(loader)).images.dtype == "float32"
+
+
+def test_bfloat16_says_use_dlpack(photos, small):
+    with open_loader(photos, small, dtype="bfloat16") as loader:
+        images = next(iter(loader)).images
+        assert images.nbytes == 8 * 3 * 16 * 16 * 2
+        with pytest.raises(AttributeError, match="dlpack"):
+            images.__array_interface__
+
+
+def test_no_shuffle_is_the_order_of_the_folder(photos, small):
+    with open_loader(photos, small, shuffle=False) as loader:
+        assert ids_of(loader) == list(range(60))
+
+
+def test_workers_engines_and_decoders_do_not_change_a_byte(photos, small):
+    seen = set()
+    for more in (dict(workers=1), dict(workers=5), dict(io="pread"), dict(decoder="libjpeg"),
+                 dict(cpu="scalar"), dict(prefetch=2), dict(reads_ahead=1)):
+        with open_loader(photos, small, **more) as loader:
+            seen.add(b"".join(np.asarray(b.images).tobytes() for b in loader))
+    assert len(seen) == 1
+
+
+def test_items_from_memory_and_files(photos, small):
+    files = sorted(photos.glob("*/*.jpg"))[:6]
+    items = [(files[0], -7), (files[1].read_bytes(), 2**40), (str(files[2]), 3),
+             (bytearray(files[3].read_bytes()), 4)]
+    with stoker.ImageLoader.from_items(items, batch_size=4, shuffle=False,
+                                       transforms=small) as loader:
+        del items
+        assert loader.classes == [] and len(loader) == 1
+        batch = next(iter(loader))
+        assert batch.labels.tolist() == [-7, 2**40, 3, 4]
+        assert batch.valid.tolist() == [1] * 4
+
+
+def test_stats_and_report_tell_what_happened(photos, small):
+    with open_loader(photos, small) as loader:
+        for _ in loader:
+            pass
+        stats = loader.stats()
+        assert stats["n_samples"] >= 60 and stats["n_batches"] >= 8 and stats["n_bad"] == 0
+        assert stats["io"] in ("uring", "pread") and stats["n_workers"] == 2
+        assert stats["arena_bytes"] > 0 and isinstance(stats["memory_reason"], str)
+        assert len(loader.report()) > 20
+        assert loader.bad() == []
+
+
+@pytest.fixture
+def with_bad(tmp_path):
+    """Eight photos; number 3 is cut, number 5 no image."""
+    make_photos(tmp_path, 8, classes=1)
+    files = sorted(tmp_path.glob("*/*.jpg"))
+    files[3].write_bytes(files[3].read_bytes()[:200])
+    files[5].write_bytes(b"no image at all")
+    return tmp_path
+
+
+def test_raise_names_the_file_and_stays(with_bad, small):
+    with open_loader(with_bad, small, shuffle=False, batch_size=2) as loader:
+        batches = iter(loader)
+        next(batches)
+        for _ in range(2):
+            with pytest.raises(stoker.SampleError, match="photo003.jpg") as caught:
+                next(batches)
+            assert caught.value.id == 3 and caught.value.code > 0
+            assert caught.value.stage in ("probe", "decode")
+        # Behind it: the run goes on where it is told to.
+        state = loader.state_dict()
+        state["consumed"] = 6
+        loader.load_state_dict(state)
+        assert ids_of(loader) == [6, 7]
+
+
+def test_mask_zeroes_lists_and_writes_the_ledger(with_bad, small, tmp_path_factory):
+    import json
+    ledger = tmp_path_factory.mktemp("ledger") / "bad.jsonl"
+    with open_loader(with_bad, small, shuffle=False, on_error="mask", ledger=ledger) as loader:
+        batch = next(iter(loader))
+        assert batch.valid.tolist() == [1, 1, 1, 0, 1, 0, 1, 1] and batch.n_bad == 2
+        assert batch.ids.tolist() == list(range(8))
+        assert [batch.labels.tolist()[i] for i in (3, 5)] == [-100, -100]
+        assert not np.asarray(batch.images)[[3, 5]].any()
+        bad = loader.bad()
+        assert [b["id"] for b in bad] == [3, 5]
+        assert all(b["path"].endswith("photo%03d.jpg" % b["id"]) and b["reason"] for b in bad)
+        assert len(bad[0]["bytes_hash"]) == 32 and loader.stats()["n_bad"] == 2
+    lines = [json.loads(line) for line in ledger.read_text().splitlines()]
+    assert [line["id"] for line in lines] == [3, 5]
+
+
+def test_refill_puts_declared_duplicates(with_bad, small):
+    with open_loader(with_bad, small, shuffle=False, on_error="refill") as loader:
+        batch = next(iter(loader))
+        assert batch.valid.tolist() == [1] * 8 and batch.n_refilled == 2
+        ids = batch.ids.tolist()
+        assert ids[:3] + [ids[4]] + ids[6:] == [0, 1, 2, 4, 6, 7] and not {3, 5} & set(ids)
+        assert sorted({b["id"] for b in loader.bad()})[:2] == [3, 5]
+
+
+def test_a_budget_stops_the_run(with_bad, small):
+    with open_loader(with_bad, small, shuffle=False, on_error="mask", max_bad=1) as loader:
+        with pytest.raises(stoker.StokerError, match="bad"):
+            for _ in loader:
+                pass
+    with open_loader(with_bad, small, shuffle=False, on_error="mask", max_bad=None) as loader:
+        assert len(ids_of(loader)) == 8
+
+
+RRC = stoker.RandomResizedCrop(16)
+
+REFUSED = [
+    (dict(batch_size=0), "batch_size"), (dict(batch_size=-1), "batch_size"),
+    (dict(batch_size=2**62), ""), (dict(batch_size="8"), ""), (dict(batch_size=1.5), ""),
+    (dict(global_batch_size=0), "global_batch_size"),
+    (dict(global_batch_size=-4), "global_batch_size"),
+    (dict(workers=0), "workers"), (dict(workers=-1), "workers"), (dict(workers=10**6), "worker"),
+    (dict(prefetch=1), "slots|prefetch"), (dict(prefetch=0), "slots|prefetch"),
+    (dict(prefetch=-3), "slots|prefetch"), (dict(prefetch=2**31), ""),
+    (dict(rank=2, world_size=2), "rank"), (dict(rank=-1, world_size=2), "rank"),
+    (dict(rank=0), "together"), (dict(world_size=2), "together"),
+    (dict(rank=0, world_size=0), "world"),
+    (dict(n_epochs=0), "n_epochs"), (dict(n_epochs=-1), "n_epochs"),
+    (dict(io="aio"), "'aio'"), (dict(decoder="turbo"), "'turbo'"), (dict(dtype="int8"), "'int8'"),
+    (dict(layout="CHWN"), "'CHWN'"), (dict(pixels="pillow1"), "'pillow1'"),
+    (dict(on_error="ignore"), "'ignore'"), (dict(damaged="no"), "'no'"),
+    (dict(cpu="mmx"), "'mmx'"), (dict(pin=[]), "pin"), (dict(device="tpu"), "'tpu'"),
+    (dict(max_bad=-1), "max_bad"), (dict(max_bad=True), "max_bad"),
+    (dict(max_bad=math.nan), "max_bad"), (dict(max_bad=-0.5), "max_bad"),
+    (dict(max_bad=1.5), "max_bad"), (dict(max_bad_run=-1), "max_bad_run"),
+    (dict(stall_timeout=math.nan), ""), (dict(stall_timeout=-1), "stall_timeout"),
+    (dict(stall_timeout="x"), ""), (dict(stall_timeout=math.inf), ""),
+    (dict(max_pixels=0), "max_pixels"), (dict(max_side=-1), "max_side"),
+    (dict(max_file_bytes=0), "max_file_bytes"), (dict(reads_ahead=0), "reads_ahead"),
+    (dict(reads_ahead=65), "reads_ahead"), (dict(reads_ahead="x"), ""),
+    (dict(max_pixels=1.5), ""),
+    (dict(seed="x"), ""), (dict(transforms=[1]), r"transforms\[0\]"),
+    (dict(transforms=[RRC, RRC]), "RandomResizedCrop"),
+    (dict(transforms=[stoker.Resize(16)]), "Resize"),
+    (dict(transforms=[]), ""),
+    (dict(transforms=[stoker.CenterCrop(8), RRC]), ""),
+    (dict(transforms=[RRC, stoker.Normalize((0, 0, 0), (1, 1, 1))]), "Normalize"),
+    (dict(transforms=[RRC, stoker.Normalize((0, 0, 0), (1, 0, 1))], dtype="float32"),
+     "Normalize|std"),
+    (dict(transforms=[RRC, stoker.Normalize((0, math.nan, 0), (1, 1, 1))], dtype="float32"),
+     "Normalize|mean"),
+    (dict(transforms=[stoker.RandomResizedCrop(16, antialias=False)]), "antialias"),
+    (dict(transforms=[stoker.RandomResizedCrop(16, scale=(1, 0.5))]), "scale"),
+    (dict(transforms=[stoker.RandomResizedCrop(16, scale=(math.nan, 1))]), "scale"),
+    (dict(transforms=[stoker.RandomResizedCrop(16, ratio=(-1, 1))]), "ratio"),
+    (dict(transforms=[stoker.RandomResizedCrop(2**30)]), ""),
+    (dict(ledger="/nowhere/at/all"), "/nowhere/at/all"),
+]
+
+
+@pytest.mark.parametrize("arguments, match", REFUSED, ids=[repr(r[0])[:60] for r in REFUSED])
+def test_bad_arguments_are_refused_by_name(photos, small, arguments, match):
+    with pytest.raises(stoker.StokerError, match=match or None):
+        open_loader(photos, small, **arguments)
+
+
+@pytest.mark.parametrize("make, match", [
+    (lambda: stoker.RandomResizedCrop(0), "positive"),
+    (lambda: stoker.RandomResizedCrop((1, 2, 3)), "one or two"),
+    (lambda: stoker.RandomResizedCrop(2.5), "int"),
+    (lambda: stoker.RandomResizedCrop(True), "int"),
+    (lambda: stoker.RandomResizedCrop(8, interpolation="nearest"), "nearest"),
+    (lambda: stoker.RandomResizedCrop(8, interpolation=True), "interpolation"),
+    (lambda: stoker.RandomResizedCrop(8, scale=(1,)), "scale"),
+    (lambda: stoker.RandomCrop(8, padding=2), "padding"),
+    (lambda: stoker.RandomHorizontalFlip(1.1), "p must"),
+    (lambda: stoker.RandomVerticalFlip(math.nan), "p must"),
+    (lambda: stoker.Normalize((0, 0), (1, 1)), "three"),
+    (lambda: stoker.Resize(8, max_size=4), "max_size"),
+])
+def test_bad_transforms_are_refused_when_they_are_made(make, match):
+    with pytest.raises((ValueError, TypeError), match=match or None):
+        make()
+
+
+def test_refusals_are_valueerrors_and_oserrors_too(photos, small, tmp_path):
+    with pytest.raises(ValueError):
+        open_loader(photos, small, batch_size=0)
+    with pytest.raises(OSError, match="nowhere"):
+        open_loader(tmp_path / "nowhere", small)
+    with pytest.raises(stoker.DatasetError):
+        open_loader(tmp_path, small)
+    (tmp_path / "a").mkdir()
+    with pytest.raises(stoker.DatasetError, match="a"):
+        open_loader(tmp_path, small)
+    for root in (None, 3, "a\0b"):
+        with pytest.raises((TypeError, ValueError)):
+            open_loader(root, small)
+
+
+def test_closed_loaders_say_so(photos, small):
+    loader = open_loader(photos, small)
+    batches = iter(loader)
+    kept = next(batches)
+    before, packed = np.asarray(kept.images).copy(), loader.state_bytes()
+    loader.close()
+    loader.close()
+    with pytest.raises(StopIteration):
+        next(batches)
+    for call in (lambda: iter(loader), loader.state_dict, loader.stats, loader.bad,
+                 loader.report, loader.digest, loader.state_bytes,
+                 lambda: loader.load_state_dict(packed)):
+        with pytest.raises(ValueError, match="closed"):
+            call()
+    assert (np.asarray(kept.images) == before).all()
+    # What the data set says stays: who masked a sample asks for its path later.
+    assert len(loader) == 8 and Path(loader.path(0)).is_file()
+    assert len(loader.classes) == 3 and loader.label(0) == 0 and len(loader.fingerprint) == 32
+    assert "ImageLoader" in repr(loader)

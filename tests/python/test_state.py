@@ -1,0 +1,184 @@
+"""A saved state goes on exactly where it was taken, or says why it cannot."""
+import json
+
+import pytest
+
+import stoker
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from photos import ids_of, make_photos
+
+
+def open_loader(photos, small, **more):
+    arguments = dict(batch_size=8, seed=5, transforms=small, workers=2)
+    arguments.update(more)
+    return stoker.ImageLoader(photos, **arguments)
+
+
+def taken(batch):
+    """Everything of a batch, as bytes that can be compared."""
+    import numpy as np
+    return tuple(np.asarray(getattr(batch, name)).tobytes()
+                 for name in ("images", "labels", "ids", "valid", "windows", "flips"))
+
+
+def test_resume_at_every_batch_equals_the_unbroken_run(photos, small):
+    states, batches = [], []
+    with open_loader(photos, small) as loader:
+        states.append(loader.state_dict())
+        for _ in range(2):
+            for batch in loader:
+                batches.append(taken(batch))
+                states.append(loader.state_dict())
+    assert len(batches) == 16
+    with open_loader(photos, small) as loader:
+        for i, state in enumerate(states[:-1]):
+            loader.load_state_dict(state)
+            rest = [taken(b) for b in loader]
+            while len(rest) < min(3, len(batches) - i):
+                rest += [taken(b) for b in loader]
+            n = min(len(rest), len(batches) - i)
+            assert rest[:n] == batches[i:i + n], "resumed behind batch %d" % i
+
+
+@pytest.mark.parametrize("batch_size, world", [(1, 1), (5, 1), (60, 1), (4, 2), (7, 3)])
+def test_another_batch_and_world_size_deliver_the_rest_once(photos, small, batch_size, world):
+    with open_loader(photos, small) as loader:
+        batches = iter(loader)
+        first = ids_of([next(batches), next(batches), next(batches)])
+        state = loader.state_dict()
+    with open_loader(photos, small, batch_size=60) as loader:
+        order = ids_of(loader)
+    rest, steps = [], set()
+    for rank in range(world):
+        with open_loader(photos, small, batch_size=batch_size, rank=rank,
+                         world_size=world) as loader:
+            loader.load_state_dict(state)
+            mine = [[i for i in b.ids.tolist() if i >= 0] for b in loader]
+            steps.add(len(mine))
+            rest.append(mine)
+    assert len(steps) == 1
+    merged = [i for step in zip(*rest) for part in step for i in part]
+    assert first + merged == order
+
+
+def test_the_dict_is_flat_json_and_the_same_on_every_rank(photos, small):
+    dicts = []
+    for rank in range(2):
+        with open_loader(photos, small, rank=rank, world_size=2) as loader:
+            next(iter(loader))
+            dicts.append(loader.state_dict())
+    assert dicts[0] == dicts[1]
+    assert json.loads(json.dumps(dicts[0])) == dicts[0]
+    assert all(isinstance(v, (int, str, bool)) for v in dicts[0].values())
+
+
+def test_bytes_and_dict_say_the_same(photos, small):
+    with open_loader(photos, small) as loader:
+        batches = iter(loader)
+        next(batches)
+        packed, state = loader.state_bytes(), loader.state_dict()
+        assert len(packed) < 256
+        rest = ids_of(batches)
+        loader.load_state_dict(packed)
+        assert loader.state_dict() == state
+        assert ids_of(loader) == rest
+
+
+def refused(loader, state, match):
+    with pytest.raises(stoker.StateError, match=match or None):
+        loader.load_state_dict(state)
+
+
+@pytest.mark.parametrize("change, match", [
+    ({"fingerprint": "00" * 16}, "data"), ({"seed": 6}, "seed"), ({"n_items": 61}, ""),
+    ({"planner_version": 99}, "planner"), ({"shuffle": False}, "shuffle|order"),
+    ({"consumed": -1}, ""), ({"consumed": 61}, ""), ({"epoch": -1}, ""),
+    ({"epoch": 2**70}, "epoch"), ({"consumed": "8"}, "consumed"), ({"epoch": 1.0}, "epoch"),
+    ({"stoker_state": 2}, "version"), ({"pixels": "pillow99"}, "pillow99"),
+    ({"pixels": "pillow12"}, "pixels|Pillow|pillow"), ({"fingerprint": "zz"}, "hex"),
+    ({"fingerprint": "00"}, "fingerprint|16|small|data"), ({"fingerprint": None}, ""), ({"decoder": 3}, ""),
+    ({"fingerprint": "00" * 17}, ""), ({"seed": True}, "seed"), ({"seed": -1}, "seed"),
+    ({"epoch": 2**63}, "epoch"), ({"shuffle": "yes"}, "shuffle"),
+])
+def test_a_state_that_does_not_fit_is_refused_with_the_reason(photos, small, change, match):
+    with open_loader(photos, small) as loader:
+        batches = iter(loader)
+        next(batches)
+        state = loader.state_dict()
+        refused(loader, dict(state, **change), match)
+        # and the loader is none the worse
+        loader.load_state_dict(state)
+        assert len(ids_of(loader)) == 52
+
+
+def test_each_key_is_needed(photos, small):
+    with open_loader(photos, small) as loader:
+        state = loader.state_dict()
+        for key in state:
+            refused(loader, {k: v for k, v in state.items() if k != key}, key)
+
+
+@pytest.mark.parametrize("state", [None, 3, [], "text", {}, b"", b"x" * 192, bytes(192)])
+def test_what_is_no_state_at_all_is_refused(photos, small, state):
+    with open_loader(photos, small) as loader:
+        refused(loader, state, "")
+
+
+def test_every_changed_byte_is_noticed(photos, small):
+    with open_loader(photos, small) as loader:
+        packed = loader.state_bytes()
+        for i in range(len(packed)):
+            hurt = bytearray(packed)
+            hurt[i] ^= 0x41
+            refused(loader, bytes(hurt), "")
+        for length in (0, 1, 8, 191):
+            refused(loader, packed[:length], "")
+        refused(loader, packed + b"\0", "")
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.binary(max_size=300))
+def test_hostile_bytes_are_refused(data):
+    from stoker.loader import ImageLoader
+    with pytest.raises(stoker.StateError):
+        ImageLoader._unpack(data)
+
+
+def test_another_data_set_is_refused_by_name(photos, small, tmp_path):
+    make_photos(tmp_path, 60, seed=2, classes=4)
+    with open_loader(photos, small) as loader:
+        state = loader.state_dict()
+    with open_loader(tmp_path, small) as loader:
+        refused(loader, state, "data")
+
+
+def test_other_transforms_are_warned_of(photos, small):
+    with open_loader(photos, small) as loader:
+        state = loader.state_dict()
+    with open_loader(photos, [stoker.RandomResizedCrop(20)]) as loader:
+        with pytest.warns(UserWarning, match="transform"):
+            loader.load_state_dict(state)
+
+
+def test_replay_gives_the_very_batch(photos, small):
+    with open_loader(photos, small) as loader:
+        loader.set_epoch(1)
+        batches = [taken(b) for b in loader]
+        for i in (0, 3, 7):
+            assert taken(loader.replay(1, i)) == batches[i]
+        with pytest.raises(IndexError):
+            loader.replay(1, 8)
+
+
+def test_digests_of_ranks_add_up_to_the_plans(photos, small):
+    digests = []
+    for rank in range(3):
+        with open_loader(photos, small, rank=rank, world_size=3, batch_size=7) as loader:
+            for _ in loader:
+                pass
+            digests.append(loader.digest())
+            expected = loader.expected_digest(0)
+    total = stoker.digest_sum(digests)
+    assert total["n_good"] == 60 and total["total"] == expected
+    assert stoker.digest_sum(digests[:2])["total"] != expected
