@@ -65,7 +65,7 @@ INLINE void put_two(int16_t *out, const uint8_t *entry)
     /* The load is of 8 bytes: 4 of this entry and 4 of what is behind, the
      * next entry or the table's n_bits. */
     __m128i two = _mm_cvtepi8_epi16(_mm_loadl_epi64((const void *)(entry + 4)));
-    _mm_store_ss((float *)(void *)out, _mm_castsi128_ps(two));
+    memcpy(out, &(int){_mm_cvtsi128_si32(two)}, sizeof(int));
 #else
     out[0] = (int8_t)entry[4];
     out[1] = (int8_t)entry[5];
