@@ -153,6 +153,7 @@ START_TEST(test_refill_is_the_same_everywhere_and_ends)
     ck_assert_int_eq(v.digest.n_refill, 10);
     ck_assert_int_eq(v.digest.n_good, 190);
     /* All are bad: a bounded number of substitutes, then the error. */
+    teardown();
     setup();
     break_every(1, 0, 200);
     v = play_all_ways(&opt);
