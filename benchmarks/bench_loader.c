@@ -238,7 +238,7 @@ int main(int argc, char **argv)
     stoker_options opt;
     stoker_error err;
     stoker_dataset *ds;
-    stoker_loader *loader;
+    stoker_loader *loader = NULL;
     double wall, cpu = 0;
 
     read_options(&opt, argc, argv);

@@ -12,7 +12,7 @@ static stoker_transform entry(stoker_transform_kind kind)
     stoker_transform transform;
 
     memset(&transform, 0, sizeof transform);
-    transform.kind = kind;
+    transform.kind = (int32_t)kind;
     return transform;
 }
 

@@ -56,7 +56,7 @@ static uint8_t sample_at(const uint8_t *row, size_t i, unsigned depth)
 {
     size_t bit = i * depth;
     unsigned shift = 8 - depth - (unsigned)(bit % 8);
-    return (uint8_t)(row[bit / 8] >> shift & ((1u << depth) - 1));
+    return (uint8_t)((unsigned)row[bit / 8] >> shift & ((1u << depth) - 1));
 }
 
 static void set_grey(uint8_t *rgb, uint8_t value)
