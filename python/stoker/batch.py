@@ -23,7 +23,7 @@ _NAMES = {0: b"dltensor", 1: b"dltensor_versioned"}
 def _delete(managed: int, versioned: int) -> None:
     """Calls a managed tensor's own deleter, which is plain C."""
     address = c.c_void_p.from_address(managed + _DELETER_AT[versioned]).value
-    _Deleter(address)(managed)
+    _Deleter(address or 0)(managed)
 
 
 _api = c.pythonapi
@@ -35,7 +35,7 @@ _api.PyCapsule_GetPointer.restype = c.c_void_p
 _api.PyCapsule_GetPointer.argtypes = [c.c_void_p, c.c_char_p]
 
 
-@c.PYFUNCTYPE(None, c.c_void_p)
+@c.PYFUNCTYPE(None, c.c_void_p)  # type: ignore[untyped-decorator,unused-ignore]
 def _forget_capsule(capsule: int) -> None:
     """A capsule that nobody consumed gives its tensor back."""
     for versioned, name in _NAMES.items():
@@ -61,7 +61,7 @@ def _export(handle: int, name: str, versioned: int) -> int:
     out, error = c.c_void_p(), n.Error()
     check(n.lib.stoker_batch_dlpack(handle, name.encode(), versioned, c.byref(out),
                                     c.byref(error)), error)
-    return out.value
+    return int(out.value or 0)
 
 
 class Field:
@@ -149,7 +149,7 @@ class Field:
         """Nested lists of numbers; for small fields."""
         if self.device is not None or self.dtype in ("float16", "bfloat16"):
             raise BufferError("%s cannot be listed: use dlpack" % self.name)
-        kind = {"uint8": c.c_uint8, "float32": c.c_float, "int32": c.c_int32,
+        kind: Any = {"uint8": c.c_uint8, "float32": c.c_float, "int32": c.c_int32,
                 "int64": c.c_int64}[self.dtype]
         for extent in reversed(self.shape):
             kind = kind * extent

@@ -55,7 +55,7 @@ def _world(rank: Optional[int], world_size: Optional[int]) -> Tuple[int, int]:
     """Given, torch.distributed's, torchrun's, or one alone."""
     if (rank is None) != (world_size is None):
         raise OptionError("give rank and world_size together, or neither")
-    if rank is not None:
+    if rank is not None and world_size is not None:
         return rank, world_size
     torch = sys.modules.get("torch")
     distributed = getattr(torch, "distributed", None)
@@ -195,11 +195,16 @@ class ImageLoader:
         """A loader over (path or bytes, label) pairs; ids follow the list."""
         return cls(None, _items=list(items), **arguments)
 
-    def _make_options(self, *, batch_size, shuffle, seed, transforms, dtype, layout, workers,
-                      rank, world_size, global_batch_size, drop_last, on_error, io, decoder,
-                      pixels, prefetch, n_epochs, max_bad, max_bad_run, ledger, damaged,
-                      stall_timeout, max_pixels, max_side, max_file_bytes, reads_ahead,
-                      cpu, pin, device, device_buffers, device_normalize, **_) -> n.Options:
+    def _make_options(
+            self, *,
+            batch_size: Any, shuffle: Any, seed: Any, transforms: Any,
+            dtype: Any, layout: Any, workers: Any, rank: Any, world_size: Any,
+            global_batch_size: Any, drop_last: Any, on_error: Any, io: Any, decoder: Any,
+            pixels: Any, prefetch: Any, n_epochs: Any,
+            max_bad: Any, max_bad_run: Any, ledger: Any, damaged: Any,
+            stall_timeout: Any, max_pixels: Any, max_side: Any,
+            max_file_bytes: Any, reads_ahead: Any, cpu: Any, pin: Any,
+            device: Any, device_buffers: Any, device_normalize: Any, **_: Any) -> n.Options:
         opt = n.Options()
         n.lib.stoker_options_init(c.byref(opt), c.sizeof(opt))
         try:
@@ -289,19 +294,20 @@ class ImageLoader:
         check(n.lib.stoker_dataset_from_items(c.byref(out), array, len(items),
                                               c.sizeof(n.Item), c.byref(error)),
               error, DatasetError)
-        out._keep = keep  # memory parts are borrowed as long as the data set lives
+        # Memory parts are borrowed as long as the data set lives.
+        out._keep = keep  # type: ignore[attr-defined]
         return out
 
     # ---- what there is ----
 
     def __len__(self) -> int:
         """Batches of a whole epoch, the same on every rank."""
-        return n.lib.stoker_plan_steps(c.byref(self._options), self._n, 0, None)
+        return int(n.lib.stoker_plan_steps(c.byref(self._options), self._n, 0, None))
 
     @property
     def n_samples(self) -> int:
         """Samples of the data set, over all ranks."""
-        return self._n
+        return int(self._n)
 
     @property
     def classes(self) -> List[str]:
@@ -325,7 +331,7 @@ class ImageLoader:
         """The label of a sample. Raises IndexError."""
         if not 0 <= id < self._n:
             raise IndexError("no sample %r in 0 ... %d" % (id, self._n - 1))
-        return n.lib.stoker_dataset_label(self._dataset, id)
+        return int(n.lib.stoker_dataset_label(self._dataset, id))
 
     @property
     def fingerprint(self) -> str:
@@ -389,7 +395,7 @@ class ImageLoader:
                         iterator._ended = True
                         self._stands = (iterator.epoch + 1, 0)
                     elif rc == n.OK:
-                        batch = Batch(out.value)
+                        batch = Batch(out.value or 0)
                         self._stands = (batch.epoch, -1)  # inside: never a start
                         return batch
             if rc == n.TIMEOUT:
@@ -514,7 +520,7 @@ class ImageLoader:
         with self._lock:
             self._check_open()
             n.lib.stoker_loader_stats(self._handle, c.byref(out))
-        values = {name: getattr(out, name) for name, _ in n.Stats._fields_[1:]}
+        values = {name: getattr(out, name) for name in (f[0] for f in n.Stats._fields_[1:])}
         for name in ("io_reason", "pin_reason", "memory_reason"):
             values[name] = values[name].decode("utf-8", "replace")
         values["io"] = [k for k, v in _IO.items() if v == values["io"]][0]
@@ -628,7 +634,7 @@ class _EpochIterator:
 
 
 def _value(words: Any) -> int:
-    return words[1] << 64 | words[0]
+    return int(words[1] << 64 | words[0])
 
 
 def _digest_dict(out: n.Digest, epoch: int, start: int, stop: int) -> Dict[str, Any]:
