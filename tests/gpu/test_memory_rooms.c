@@ -240,6 +240,7 @@ START_TEST(test_process_may_end_with_copies_in_flight)
     if (child == 0) {
         /* What a process holds when it ends in mid-copy is no leak. */
         setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
+        setenv("TSAN_OPTIONS", "report_thread_leaks=0", 1);
         execv("/proc/self/exe", arguments);
         _exit(127);
     }
