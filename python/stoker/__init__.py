@@ -10,9 +10,10 @@ One process, no pickling, no copies; see ``ImageLoader`` and, for PyTorch,
 
 from ._native import lib as _lib
 from .batch import Batch, Field
+from .digest import digest_sum
 from .errors import (BusyError, DatasetError, ForkError, OptionError, SampleError, StateError,
                      StokerError)
-from .loader import ImageLoader, digest_sum
+from .loader import ImageLoader
 from .transforms import (IMAGENET_MEAN, IMAGENET_STD, CenterCrop, Normalize, RandomCrop,
                          RandomHorizontalFlip, RandomResizedCrop, RandomVerticalFlip, Resize,
                          Transform)

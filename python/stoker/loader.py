@@ -10,23 +10,17 @@ import sys
 import threading
 import time
 import weakref
-from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 from . import _native as n
 from .batch import Batch
-from .errors import (BusyError, DatasetError, OptionError, StateError, check, from_native)
-from .transforms import RandomHorizontalFlip, RandomResizedCrop, Transform
-
-_DTYPES = {"uint8": 0, "float16": 1, "bfloat16": 2, "float32": 3}
-_LAYOUTS = {"NCHW": 0, "NHWC": 1}
-_IO = {"auto": 0, "uring": 1, "pread": 2}
-_DECODERS = {"auto": 0, "libjpeg": 1}
-_DAMAGED = {"pillow": 0, "strict": 1, "lenient": 2}
-_POLICIES = {"raise": 0, "mask": 1, "refill": 2}
-_PIXELS = {"pillow13": 0, "pillow12": 1}
-_CPUS = {"auto": 0, "scalar": 1, "avx2": 2, "avx512": 3, "neon": 4}
-_PINS = {False: 0, True: 1, "auto": 1, "require": 2, "off": 0}
+from .counters import bad_dict, stats_dict
+from .dataset import classes_of, free_dataset, open_dataset, path_of
+from .digest import digest_dict, value
+from .errors import OptionError, StateError, check, from_native
+from .options import make_options
+from .state import from_bytes, from_dict, to_bytes, to_dict
+from .transforms import Transform
 
 _SLICE_MS = 100  # so that Ctrl-C lands
 _BUSY_S = 5.0    # how long all batches may be held before it is an error
@@ -37,68 +31,6 @@ _WORKER_ADVICE = (
 )
 
 
-def _choice(name: str, value: Any, choices: Dict[Any, int]) -> int:
-    try:
-        return choices[value]
-    except (KeyError, TypeError):
-        raise OptionError("%s must be one of %s, not %r"
-                          % (name, ", ".join(repr(k) for k in choices), value)) from None
-
-
-def _dtype_name(dtype: Any) -> str:
-    """'float16' for 'float16', torch.float16 or numpy's."""
-    name = dtype if isinstance(dtype, str) else str(getattr(dtype, "name", dtype))
-    return name.rsplit(".", 1)[-1]
-
-
-def _world(rank: Optional[int], world_size: Optional[int]) -> Tuple[int, int]:
-    """Given, torch.distributed's, torchrun's, or one alone."""
-    if (rank is None) != (world_size is None):
-        raise OptionError("give rank and world_size together, or neither")
-    if rank is not None and world_size is not None:
-        return rank, world_size
-    torch = sys.modules.get("torch")
-    distributed = getattr(torch, "distributed", None)
-    if distributed is not None and distributed.is_available() and distributed.is_initialized():
-        return distributed.get_rank(), distributed.get_world_size()
-    if "RANK" in os.environ and "WORLD_SIZE" in os.environ:
-        return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    return 0, 1
-
-
-def _workers(workers: Optional[int]) -> int:
-    if workers is not None:
-        if workers < 1:
-            raise OptionError("workers must be at least 1, not %r" % (workers,))
-        return workers
-    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    return max(1, len(os.sched_getaffinity(0)) // local) if local > 1 else 0
-
-
-def _device(device: Any) -> int:
-    """An ordinal from None, 'cuda', 'cuda:1', 1 or a torch.device; -1: host."""
-    if device is None or str(device) == "cpu":
-        return -1
-    if isinstance(device, int):
-        return device
-    text = str(device)
-    if text == "cuda":
-        torch = sys.modules.get("torch")
-        return torch.cuda.current_device() if torch is not None else 0
-    kind, _, number = text.partition(":")
-    if kind != "cuda" or not number.isdigit():
-        raise OptionError("device must be None, 'cuda' or 'cuda:N', not %r" % (device,))
-    return int(number)
-
-
-def _path(path: Any) -> bytes:
-    """A path as the file system has it; C would cut one at a 0."""
-    name = os.fsencode(path)
-    if b"\0" in name:
-        raise ValueError("a path cannot hold a 0 byte: %r" % (path,))
-    return name
-
-
 def _close(handle: c.c_void_p, turn: Any) -> None:
     # Whoever waits in next has the turn for one slice at most.
     held = turn.acquire(timeout=10 * _SLICE_MS / 1000)
@@ -107,8 +39,9 @@ def _close(handle: c.c_void_p, turn: Any) -> None:
         turn.release()
 
 
-def _free(dataset: c.c_void_p) -> None:
-    n.lib.stoker_dataset_free(dataset)
+def _free(dataset: c.c_void_p, end: Any) -> None:
+    end()  # first: its threads read what the data set borrows
+    free_dataset(dataset)
 
 
 class ImageLoader:
@@ -163,17 +96,15 @@ class ImageLoader:
                            if k not in ("self", "root", "_items") and not k.startswith("__")}
         self._root, self._items = root, _items
         self._lock = threading.RLock()
-        self._options = self._make_options(**self._arguments)
-        self._dataset = self._open_dataset(root, _items, hash_sizes, allow_empty)
+        self._options = make_options(**self._arguments)
+        self._dataset = open_dataset(root, _items, hash_sizes, allow_empty)
         handle, error = c.c_void_p(), n.Error()
         rc = n.lib.stoker_loader_open(c.byref(handle), self._dataset, c.byref(self._options),
                                       c.byref(error))
         if rc < 0:
-            n.lib.stoker_dataset_free(self._dataset)
+            free_dataset(self._dataset)
             raise from_native(error, rc)
         self._handle = handle
-        # The data set outlives close: names of samples are asked for later.
-        weakref.finalize(self, _free, self._dataset).atexit = False
         # One at a time calls next, seek or close; taken before _lock.
         self._turn = threading.RLock()
         self._end = weakref.finalize(self, _close, handle, self._turn)
@@ -181,6 +112,8 @@ class ImageLoader:
         # daemon threads see no closed loader. The CUDA driver's own end wants
         # them gone.
         self._end.atexit = self._options.device >= 0 or self._options.pin != 0
+        # The data set outlives close: names of samples are asked for later.
+        weakref.finalize(self, _free, self._dataset, self._end).atexit = False
         self._device_ordinal = self._options.device
         self._n = n.lib.stoker_dataset_count(self._dataset)
         self._active: Optional[_EpochIterator] = None
@@ -194,109 +127,6 @@ class ImageLoader:
     def from_items(cls, items: Sequence[Tuple[Any, int]], **arguments: Any) -> "ImageLoader":
         """A loader over (path or bytes, label) pairs; ids follow the list."""
         return cls(None, _items=list(items), **arguments)
-
-    def _make_options(
-            self, *,
-            batch_size: Any, shuffle: Any, seed: Any, transforms: Any,
-            dtype: Any, layout: Any, workers: Any, rank: Any, world_size: Any,
-            global_batch_size: Any, drop_last: Any, on_error: Any, io: Any, decoder: Any,
-            pixels: Any, prefetch: Any, n_epochs: Any,
-            max_bad: Any, max_bad_run: Any, ledger: Any, damaged: Any,
-            stall_timeout: Any, max_pixels: Any, max_side: Any,
-            max_file_bytes: Any, reads_ahead: Any, cpu: Any, pin: Any,
-            device: Any, device_buffers: Any, device_normalize: Any, **_: Any) -> n.Options:
-        opt = n.Options()
-        n.lib.stoker_options_init(c.byref(opt), c.sizeof(opt))
-        try:
-            opt.seed = seed % 2**64
-            opt.shuffle, opt.drop_last = bool(shuffle), bool(drop_last)
-            opt.rank, opt.world_size = _world(rank, world_size)
-            opt.batch_size = batch_size
-            if global_batch_size is not None:
-                if global_batch_size < 1:
-                    raise OptionError("global_batch_size must be at least 1, not %r"
-                                      % (global_batch_size,))
-                opt.global_batch_size = global_batch_size
-            opt.n_epochs = 0 if n_epochs is None else n_epochs
-            if n_epochs is not None and n_epochs < 1:
-                raise OptionError("n_epochs must be at least 1 or None, not %r" % (n_epochs,))
-            opt.n_workers, opt.n_slots = _workers(workers), prefetch
-            if not stall_timeout > 0:
-                raise OptionError("stall_timeout must be more than 0 seconds, not %r"
-                                  % (stall_timeout,))
-            opt.stall_timeout_ms = min(2**31 - 1, max(1, int(stall_timeout * 1000)))
-            opt.max_bad_run = max_bad_run
-            opt.n_device_buffers, opt.device_normalize = device_buffers, bool(device_normalize)
-        except (TypeError, ValueError, OverflowError) as e:
-            raise e if isinstance(e, OptionError) else OptionError(str(e)) from None
-        opt.io, opt.decoder = _choice("io", io, _IO), _choice("decoder", decoder, _DECODERS)
-        opt.dtype = _choice("dtype", _dtype_name(dtype), _DTYPES)
-        opt.layout = _choice("layout", layout, _LAYOUTS)
-        opt.pixels = _choice("pixels", pixels, _PIXELS)
-        opt.on_error = _choice("on_error", on_error, _POLICIES)
-        opt.damaged, opt.cpu = _choice("damaged", damaged, _DAMAGED), _choice("cpu", cpu, _CPUS)
-        opt.pin, opt.device = _choice("pin", pin, _PINS), _device(device)
-        for name, value in (("max_pixels", max_pixels), ("max_side", max_side),
-                            ("max_file_bytes", max_file_bytes), ("reads_ahead", reads_ahead)):
-            if value is not None:
-                try:
-                    setattr(opt, name, value)
-                except TypeError:
-                    raise OptionError("%s must be an int, not %r" % (name, value)) from None
-        self._set_budget(opt, max_bad)
-        if ledger is not None:
-            self._ledger = _path(ledger)
-            opt.ledger_path = self._ledger
-        entries = [RandomResizedCrop(224), RandomHorizontalFlip()] if transforms is None \
-            else list(transforms)
-        for i, entry in enumerate(entries):
-            if not isinstance(entry, Transform):
-                raise OptionError("transforms[%d]: %r is not one of stoker's transforms"
-                                  % (i, entry))
-        self._list = (n.Transform * max(1, len(entries)))(*[e._native() for e in entries])
-        opt.transforms = self._list
-        opt.n_transforms = len(entries)
-        return opt
-
-    @staticmethod
-    def _set_budget(opt: n.Options, max_bad: Any) -> None:
-        if max_bad is None:
-            opt.unlimited_bad = 1
-        elif isinstance(max_bad, float):
-            opt.max_bad_fraction = max_bad
-        elif max_bad != "default":
-            if isinstance(max_bad, bool) or not isinstance(max_bad, int) or max_bad < 0:
-                raise OptionError("max_bad must be a count, a fraction or None, not %r"
-                                  % (max_bad,))
-            opt.max_bad = max_bad
-
-    @staticmethod
-    def _open_dataset(root: Any, items: Any, hash_sizes: bool, allow_empty: bool) -> c.c_void_p:
-        out, error = c.c_void_p(), n.Error()
-        if items is None:
-            folder = n.FolderOptions(c.sizeof(n.FolderOptions), hash_sizes, allow_empty)
-            rc = n.lib.stoker_dataset_from_folder(c.byref(out), _path(root),
-                                                  c.byref(folder), c.byref(error))
-            check(rc, error, DatasetError)
-            return out
-        array = (n.Item * max(1, len(items)))()
-        keep = []
-        for item, (source, label) in zip(array, items):
-            item.label, item.length = label, -1
-            if isinstance(source, (bytes, bytearray, memoryview)):
-                data = bytes(source)
-                keep.append(data)
-                item.source, item.length = 1, len(data)
-                item.data = c.cast(c.c_char_p(data), c.c_void_p)
-                item.name = b"item %d" % (len(keep) - 1)
-            else:
-                item.path = _path(source)
-        check(n.lib.stoker_dataset_from_items(c.byref(out), array, len(items),
-                                              c.sizeof(n.Item), c.byref(error)),
-              error, DatasetError)
-        # Memory parts are borrowed as long as the data set lives.
-        out._keep = keep  # type: ignore[attr-defined]
-        return out
 
     # ---- what there is ----
 
@@ -312,8 +142,7 @@ class ImageLoader:
     @property
     def classes(self) -> List[str]:
         """Class names, in the order of their labels."""
-        count = n.lib.stoker_dataset_n_classes(self._dataset)
-        return [os.fsdecode(n.lib.stoker_dataset_class(self._dataset, i)) for i in range(count)]
+        return classes_of(self._dataset)
 
     @property
     def class_to_idx(self) -> Dict[str, int]:
@@ -321,11 +150,7 @@ class ImageLoader:
 
     def path(self, id: int) -> str:
         """The file of a sample, as it can be opened. Raises IndexError."""
-        text = c.create_string_buffer(4097)
-        length = n.lib.stoker_dataset_path(self._dataset, id, text, len(text))
-        if length < 0:
-            raise IndexError("no sample %r in 0 ... %d" % (id, self._n - 1))
-        return os.fsdecode(text.value)
+        return path_of(self._dataset, id)
 
     def label(self, id: int) -> int:
         """The label of a sample. Raises IndexError."""
@@ -439,21 +264,13 @@ class ImageLoader:
             cursor = self._cursor()
             if self._pending is not None and self._pending != cursor.epoch:
                 cursor.epoch, cursor.consumed = self._pending, 0
-            return {
-                "stoker_state": 1,
-                "fingerprint": bytes(cursor.fingerprint).hex(),
-                "n_items": cursor.n_items, "seed": cursor.seed, "epoch": cursor.epoch,
-                "consumed": cursor.consumed, "transforms_hash": cursor.transforms_hash,
-                "shuffle": bool(cursor.shuffle), "planner_version": cursor.planner_version,
-                "pixels": "pillow13" if cursor.pixels == 0 else "pillow12",
-                "on_error": cursor.on_error, "decoder": cursor.decoder.decode(),
-            }
+            return to_dict(cursor)
 
     def load_state_dict(self, state: Dict[str, Any]) -> None:
         """Goes on behind the state's last batch at the next ``iter``. Raises
         StateError with the reason where it does not fit."""
-        cursor = self._unpack(state) if isinstance(state, (bytes, bytearray)) \
-            else self._from_dict(state)
+        cursor = from_bytes(state) if isinstance(state, (bytes, bytearray)) \
+            else from_dict(state)
         with self._turn, self._lock:
             self._check_open()
             self._active = None
@@ -469,48 +286,7 @@ class ImageLoader:
 
     def state_bytes(self) -> bytes:
         """The same state as 192 bytes with magic, version and checksum."""
-        cursor, out = self._from_dict(self.state_dict()), (n.u8 * n.STATE_BYTES)()
-        n.lib.stoker_cursor_pack(c.byref(cursor), c.byref(out))
-        return bytes(out)
-
-    @staticmethod
-    def _unpack(state: bytes) -> n.Cursor:
-        cursor, error = n.Cursor(size=c.sizeof(n.Cursor)), n.Error()
-        check(n.lib.stoker_cursor_unpack(c.byref(cursor), bytes(state), len(state),
-                                         c.byref(error)), error, StateError)
-        return cursor
-
-    @staticmethod
-    def _from_dict(state: Dict[str, Any]) -> n.Cursor:
-        cursor = n.Cursor(size=c.sizeof(n.Cursor))
-        try:
-            if state["stoker_state"] != 1:
-                raise StateError("state: version %r, but this stoker reads 1"
-                                 % (state["stoker_state"],))
-            fingerprint = bytes.fromhex(state["fingerprint"])
-            if len(fingerprint) != 16:
-                raise StateError("state: fingerprint is not 32 hex digits: %r"
-                                 % (state["fingerprint"],))
-            cursor.fingerprint = (n.u8 * 16)(*fingerprint)
-            if not isinstance(state["shuffle"], (bool, int)):
-                raise StateError("state: shuffle is not a bool: %r" % (state["shuffle"],))
-            for name in ("n_items", "seed", "epoch", "consumed", "transforms_hash",
-                         "planner_version", "on_error"):
-                if isinstance(state[name], bool) or not isinstance(state[name], int):
-                    raise StateError("state: %s is not a number: %r" % (name, state[name]))
-                if not -2**63 <= state[name] < 2**64:
-                    raise StateError("state: %s is out of range: %r" % (name, state[name]))
-                setattr(cursor, name, state[name])
-            cursor.shuffle = bool(state["shuffle"])
-            cursor.pixels = _PIXELS[state["pixels"]]
-            cursor.decoder = state["decoder"].encode()[:39]
-        except StateError:
-            raise
-        except KeyError as e:
-            raise StateError("state: %s is missing or unknown" % e) from None
-        except (TypeError, ValueError, AttributeError) as e:
-            raise StateError("state: %s" % e) from None
-        return cursor
+        return to_bytes(from_dict(self.state_dict()))
 
     # ---- what happened ----
 
@@ -520,12 +296,7 @@ class ImageLoader:
         with self._lock:
             self._check_open()
             n.lib.stoker_loader_stats(self._handle, c.byref(out))
-        values = {name: getattr(out, name) for name in (f[0] for f in n.Stats._fields_[1:])}
-        for name in ("io_reason", "pin_reason", "memory_reason"):
-            values[name] = values[name].decode("utf-8", "replace")
-        values["io"] = [k for k, v in _IO.items() if v == values["io"]][0]
-        values["cpu"] = [k for k, v in _CPUS.items() if v == values["cpu"]][0]
-        return values
+        return stats_dict(out)
 
     def report(self) -> str:
         """Who waited for whom, and what to change."""
@@ -544,16 +315,7 @@ class ImageLoader:
             array = (n.Bad * max(1, count))()
             array[0].size = c.sizeof(n.Bad)
             n.lib.stoker_loader_bad(self._handle, 0, array, count, c.sizeof(n.Bad))
-        found = []
-        for entry in array[:count]:
-            e = from_native(entry.error, entry.error.code)
-            found.append({
-                "id": entry.id, "path": self.path(entry.id), "epoch": entry.epoch,
-                "position": entry.position, "attempt": entry.attempt, "stage": e.stage,
-                "code": -entry.error.code, "reason": str(e.args[0]),
-                "bytes_hash": bytes(entry.hash).hex(),
-            })
-        return found
+        return [bad_dict(entry, self.path(entry.id)) for entry in array[:count]]
 
     def digest(self) -> Dict[str, Any]:
         """What this rank delivered of the current epoch since its begin or the
@@ -564,7 +326,7 @@ class ImageLoader:
             self._check_open()
             n.lib.stoker_loader_digest(self._handle, c.byref(out), c.byref(epoch),
                                        c.byref(start), c.byref(stop))
-        return _digest_dict(out, epoch.value, start.value, stop.value)
+        return digest_dict(out, epoch.value, start.value, stop.value)
 
     def expected_digest(self, epoch: int, start: int = 0, stop: Optional[int] = None) -> str:
         """What good and bad of positions start ... stop-1 must sum up to."""
@@ -572,7 +334,7 @@ class ImageLoader:
         check(n.lib.stoker_plan_digest(c.byref(self._options), self._n, epoch, start,
                                        self._n if stop is None else stop, c.byref(out),
                                        c.byref(error)), error)
-        return "%032x" % _value(out.good)
+        return "%032x" % value(out.good)
 
     def replay(self, epoch: int, batch: int) -> Batch:
         """The very batch that step ``batch`` of this epoch gave to this rank."""
@@ -631,29 +393,3 @@ class _EpochIterator:
 
     def __next__(self) -> Batch:
         return self._loader._next(self)
-
-
-def _value(words: Any) -> int:
-    return int(words[1] << 64 | words[0])
-
-
-def _digest_dict(out: n.Digest, epoch: int, start: int, stop: int) -> Dict[str, Any]:
-    return {"epoch": epoch, "start": start, "stop": stop,
-            "good": "%032x" % _value(out.good), "bad": "%032x" % _value(out.bad),
-            "refill": "%032x" % _value(out.refill),
-            "n_good": out.n_good, "n_bad": out.n_bad, "n_refill": out.n_refill}
-
-
-def digest_sum(digests: Sequence[Dict[str, Any]]) -> Dict[str, Any]:
-    """Adds up the digests of ranks, or of lives of a run, of one epoch. Its
-    ``total`` (good + bad) equals ``expected_digest`` of the whole epoch when
-    every sample was delivered or listed exactly once."""
-    if len({d["epoch"] for d in digests}) != 1:
-        raise ValueError("digests of several epochs cannot be added up")
-    out = {"epoch": digests[0]["epoch"], "start": min(d["start"] for d in digests),
-           "stop": max(d["stop"] for d in digests)}
-    for name in ("good", "bad", "refill"):
-        out[name] = "%032x" % (sum(int(d[name], 16) for d in digests) % 2**128)
-        out["n_" + name] = sum(d["n_" + name] for d in digests)
-    out["total"] = "%032x" % ((int(out["good"], 16) + int(out["bad"], 16)) % 2**128)
-    return out

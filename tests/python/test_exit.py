@@ -70,6 +70,19 @@ stoker.kept = make()
 stoker.view = np.from_dlpack(next(iter(stoker.kept)).images)
 sys.modules["np_view"] = stoker.view
 """,
+    # Large enough for the allocator to give their pages back when freed.
+    "threads that decode items in memory": """
+import io
+from PIL import Image
+file = io.BytesIO()
+noise = np.random.default_rng(1).integers(0, 255, (700, 700, 3), np.uint8)
+Image.fromarray(noise).save(file, "JPEG", quality=95)
+items = [(file.getvalue() + bytes(i), i) for i in range(64)]
+loader = stoker.ImageLoader.from_items(items, batch_size=4, workers=2, prefetch=16)
+del items
+batches = iter(loader)
+next(batches)
+""",
     "torch views": """
 import torch
 loader = make()

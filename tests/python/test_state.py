@@ -140,9 +140,9 @@ def test_every_changed_byte_is_noticed(photos, small):
 @settings(max_examples=200, deadline=None)
 @given(data=st.binary(max_size=300))
 def test_hostile_bytes_are_refused(data):
-    from stoker.loader import ImageLoader
+    from stoker.state import from_bytes
     with pytest.raises(stoker.StateError):
-        ImageLoader._unpack(data)
+        from_bytes(data)
 
 
 def test_another_data_set_is_refused_by_name(photos, small, tmp_path):

@@ -1,0 +1,158 @@
+"""From a loader's arguments to the library's options."""
+
+from __future__ import annotations
+
+import ctypes as c
+import os
+import sys
+from typing import Any, Dict, Optional, Tuple
+
+from . import _native as n
+from .dataset import path_bytes
+from .errors import OptionError
+from .transforms import RandomHorizontalFlip, RandomResizedCrop, Transform
+
+DTYPES = {"uint8": 0, "float16": 1, "bfloat16": 2, "float32": 3}
+LAYOUTS = {"NCHW": 0, "NHWC": 1}
+IO = {"auto": 0, "uring": 1, "pread": 2}
+DECODERS = {"auto": 0, "libjpeg": 1}
+DAMAGED = {"pillow": 0, "strict": 1, "lenient": 2}
+POLICIES = {"raise": 0, "mask": 1, "refill": 2}
+PIXELS = {"pillow13": 0, "pillow12": 1}
+CPUS = {"auto": 0, "scalar": 1, "avx2": 2, "avx512": 3, "neon": 4}
+PINS = {False: 0, True: 1, "auto": 1, "require": 2, "off": 0}
+
+
+def _choice(name: str, value: Any, choices: Dict[Any, int]) -> int:
+    try:
+        return choices[value]
+    except (KeyError, TypeError):
+        raise OptionError("%s must be one of %s, not %r"
+                          % (name, ", ".join(repr(k) for k in choices), value)) from None
+
+
+def _dtype_name(dtype: Any) -> str:
+    """'float16' for 'float16', torch.float16 or numpy's."""
+    name = dtype if isinstance(dtype, str) else str(getattr(dtype, "name", dtype))
+    return name.rsplit(".", 1)[-1]
+
+
+def _world(rank: Optional[int], world_size: Optional[int]) -> Tuple[int, int]:
+    """Given, torch.distributed's, torchrun's, or one alone."""
+    if (rank is None) != (world_size is None):
+        raise OptionError("give rank and world_size together, or neither")
+    if rank is not None and world_size is not None:
+        return rank, world_size
+    torch = sys.modules.get("torch")
+    distributed = getattr(torch, "distributed", None)
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank(), distributed.get_world_size()
+    if "RANK" in os.environ and "WORLD_SIZE" in os.environ:
+        return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    return 0, 1
+
+
+def _workers(workers: Optional[int]) -> int:
+    if workers is not None:
+        if workers < 1:
+            raise OptionError("workers must be at least 1, not %r" % (workers,))
+        return workers
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return max(1, len(os.sched_getaffinity(0)) // local) if local > 1 else 0
+
+
+def _device(device: Any) -> int:
+    """An ordinal from None, 'cuda', 'cuda:1', 1 or a torch.device; -1: host."""
+    if device is None or str(device) == "cpu":
+        return -1
+    if isinstance(device, int):
+        return device
+    text = str(device)
+    if text == "cuda":
+        torch = sys.modules.get("torch")
+        return torch.cuda.current_device() if torch is not None else 0
+    kind, _, number = text.partition(":")
+    if kind != "cuda" or not number.isdigit():
+        raise OptionError("device must be None, 'cuda' or 'cuda:N', not %r" % (device,))
+    return int(number)
+
+
+def make_options(
+        *,
+        batch_size: Any, shuffle: Any, seed: Any, transforms: Any,
+        dtype: Any, layout: Any, workers: Any, rank: Any, world_size: Any,
+        global_batch_size: Any, drop_last: Any, on_error: Any, io: Any, decoder: Any,
+        pixels: Any, prefetch: Any, n_epochs: Any,
+        max_bad: Any, max_bad_run: Any, ledger: Any, damaged: Any,
+        stall_timeout: Any, max_pixels: Any, max_side: Any,
+        max_file_bytes: Any, reads_ahead: Any, cpu: Any, pin: Any,
+        device: Any, device_buffers: Any, device_normalize: Any, **_: Any) -> n.Options:
+    """What ``ImageLoader`` documents, as the library wants it. Raises
+    OptionError with the argument's name."""
+    opt = n.Options()
+    n.lib.stoker_options_init(c.byref(opt), c.sizeof(opt))
+    try:
+        opt.seed = seed % 2**64
+        opt.shuffle, opt.drop_last = bool(shuffle), bool(drop_last)
+        opt.rank, opt.world_size = _world(rank, world_size)
+        opt.batch_size = batch_size
+        if global_batch_size is not None:
+            if global_batch_size < 1:
+                raise OptionError("global_batch_size must be at least 1, not %r"
+                                  % (global_batch_size,))
+            opt.global_batch_size = global_batch_size
+        opt.n_epochs = 0 if n_epochs is None else n_epochs
+        if n_epochs is not None and n_epochs < 1:
+            raise OptionError("n_epochs must be at least 1 or None, not %r" % (n_epochs,))
+        opt.n_workers, opt.n_slots = _workers(workers), prefetch
+        if not stall_timeout > 0:
+            raise OptionError("stall_timeout must be more than 0 seconds, not %r"
+                              % (stall_timeout,))
+        opt.stall_timeout_ms = min(2**31 - 1, max(1, int(stall_timeout * 1000)))
+        opt.max_bad_run = max_bad_run
+        opt.n_device_buffers, opt.device_normalize = device_buffers, bool(device_normalize)
+    except (TypeError, ValueError, OverflowError) as e:
+        raise e if isinstance(e, OptionError) else OptionError(str(e)) from None
+    opt.io, opt.decoder = _choice("io", io, IO), _choice("decoder", decoder, DECODERS)
+    opt.dtype = _choice("dtype", _dtype_name(dtype), DTYPES)
+    opt.layout = _choice("layout", layout, LAYOUTS)
+    opt.pixels = _choice("pixels", pixels, PIXELS)
+    opt.on_error = _choice("on_error", on_error, POLICIES)
+    opt.damaged, opt.cpu = _choice("damaged", damaged, DAMAGED), _choice("cpu", cpu, CPUS)
+    opt.pin, opt.device = _choice("pin", pin, PINS), _device(device)
+    for name, value in (("max_pixels", max_pixels), ("max_side", max_side),
+                        ("max_file_bytes", max_file_bytes), ("reads_ahead", reads_ahead)):
+        if value is not None:
+            try:
+                setattr(opt, name, value)
+            except TypeError:
+                raise OptionError("%s must be an int, not %r" % (name, value)) from None
+    _set_budget(opt, max_bad)
+    if ledger is not None:
+        opt.ledger_path = path_bytes(ledger)  # opt keeps the bytes alive
+    _set_transforms(opt, transforms)
+    return opt
+
+
+def _set_budget(opt: n.Options, max_bad: Any) -> None:
+    if max_bad is None:
+        opt.unlimited_bad = 1
+    elif isinstance(max_bad, float):
+        opt.max_bad_fraction = max_bad
+    elif max_bad != "default":
+        if isinstance(max_bad, bool) or not isinstance(max_bad, int) or max_bad < 0:
+            raise OptionError("max_bad must be a count, a fraction or None, not %r"
+                              % (max_bad,))
+        opt.max_bad = max_bad
+
+
+def _set_transforms(opt: n.Options, transforms: Any) -> None:
+    entries = [RandomResizedCrop(224), RandomHorizontalFlip()] if transforms is None \
+        else list(transforms)
+    for i, entry in enumerate(entries):
+        if not isinstance(entry, Transform):
+            raise OptionError("transforms[%d]: %r is not one of stoker's transforms"
+                              % (i, entry))
+    native = (n.Transform * max(1, len(entries)))(*[e._native() for e in entries])
+    opt.transforms = native  # opt keeps the array alive
+    opt.n_transforms = len(entries)
