@@ -14,32 +14,25 @@ static void print_memory(int64_t bytes, char *text, size_t size)
         snprintf(text, size, "%.1f MiB", (double)bytes / 1048576);
 }
 
-/* Pins a small arena and says what a GiB would cost; -1 where it cannot. */
-static double pin_seconds_gib(char *reason, size_t bytes)
+static void print_device(int ordinal)
 {
-    struct feed feed;
-    feed_init(&feed);
-    stoker_item item = {.source = STOKER_SOURCE_MEMORY,
-                        .name = "nothing",
-                        .data = "",
-                        .length = 0};
+    stoker_device_info info = {.size = sizeof(info)};
     stoker_error err;
-    double cost = -1;
-    feed_settle(&feed);
-    feed.options.pin = STOKER_PIN_REQUIRE;
-    if (stoker_dataset_from_items(&feed.ds, &item, 1, sizeof(item), &err) ==
-            0 &&
-        stoker_loader_open(&feed.loader, feed.ds, &feed.options, &err) == 0) {
-        stoker_stats stats = {.size = sizeof(stats)};
-        stoker_loader_stats(feed.loader, &stats);
-        if (stats.arena_bytes > 0)
-            cost = (double)stats.pin_register_ns * 1e-9 * 1073741824 /
-                   (double)stats.arena_bytes;
-    } else {
-        snprintf(reason, bytes, "%s", err.text);
+    if (stoker_device_measure(ordinal, &info, &err) != 0) {
+        printf("  %d            cannot be used: %s\n", ordinal, err.text);
+        return;
     }
-    feed_close(&feed);
-    return cost;
+    double pin = info.register_bytes
+                     ? (double)info.register_ns * 1e-9 /
+                           (double)info.register_bytes * 1073741824
+                     : 0;
+    printf("  %d            %s: pinning %.2f s a GiB, copies %.1f GB/s",
+           ordinal, info.name, pin, info.copy_bytes_s * 1e-9);
+    if (info.bus_bytes_s > 0)
+        printf(" of a bus of %.1f", info.bus_bytes_s * 1e-9);
+    if (info.numa_node >= 0)
+        printf(", NUMA node %d", info.numa_node);
+    printf(", context made in %.2f s\n", (double)info.init_ns * 1e-9);
 }
 
 static void print_words(const stoker_system *system)
@@ -116,13 +109,7 @@ int cli_doctor(int argc, char **argv)
         return CLI_OK;
     }
     print_words(&system);
-    if (system.n_devices > 0) {
-        char reason[512] = "";
-        double cost = pin_seconds_gib(reason, sizeof(reason));
-        if (cost >= 0)
-            printf("pinning        %.2f s a GiB\n", cost);
-        else
-            printf("pinning        not possible: %s\n", reason);
-    }
+    for (int i = 0; i < system.n_devices; i++)
+        print_device(i);
     return CLI_OK;
 }
