@@ -148,7 +148,7 @@ END_TEST
 START_TEST(test_another_thread_may_return_a_batch)
 {
     has_lessee = 1;
-    struct explorer_result r = run(4, 0, 1, -1);
+    struct explorer_result r = run(3, 0, 1, -1);
     has_lessee = 0;
     ck_assert_msg(!r.first, "%s", r.first);
 }
@@ -165,7 +165,7 @@ START_TEST(test_every_weakened_ordering_is_caught)
             r = run(4, 1, 2, weak);
         has_lessee = 1; /* only returns that overtake one another need it */
         if (!r.first)
-            r = run(4, 0, 2, weak);
+            r = run(3, 0, 2, weak);
         has_lessee = 0;
         ck_assert_msg(r.first != NULL,
                       "weakening site %d of %d was not noticed", weak, n);
