@@ -26,7 +26,8 @@ def _delete(managed: int, versioned: int) -> None:
     _Deleter(address or 0)(managed)
 
 
-_api = c.pythonapi
+# Not c.pythonapi: others set the argument types of that one, too.
+_api = c.PyDLL(None)
 _api.PyCapsule_New.restype = c.py_object
 _api.PyCapsule_New.argtypes = [c.c_void_p, c.c_char_p, c.c_void_p]
 _api.PyCapsule_IsValid.restype = c.c_int
@@ -160,6 +161,12 @@ class Field:
         return listed(kind.from_address(self._data))
 
 
+def record_stream(handle: int, stream: Any) -> None:
+    number = getattr(stream, "cuda_stream", getattr(stream, "ptr", stream))
+    error = n.Error()
+    check(n.lib.stoker_batch_record_stream(handle, number or None, c.byref(error)), error)
+
+
 class Batch:
     """What a loader yields: iterates as exactly two, ``images, labels``.
 
@@ -203,8 +210,8 @@ class Batch:
         return "Batch(epoch=%d, step=%d, rows=%d, valid=%d)" % (
             self.epoch, self.step, self.n_rows, self.n_valid)
 
-    def record_stream(self, stream: int) -> None:
-        """Work on this CUDA stream (its number) reads the batch too: its
-        memory is used again only after that work."""
-        error = n.Error()
-        check(n.lib.stoker_batch_record_stream(self._lease.handle, stream, c.byref(error)), error)
+    def record_stream(self, stream: Any) -> None:
+        """Work on this CUDA stream (its number, or an object with cuda_stream
+        or ptr, as torch's and CuPy's) reads the batch too: its memory is used
+        again only after that work."""
+        record_stream(self._lease.handle, stream)

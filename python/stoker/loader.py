@@ -242,10 +242,11 @@ class ImageLoader:
             return
         stream = None
         torch = sys.modules.get("torch")
-        if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
+        if torch is not None and torch.cuda.is_initialized():
             if torch.cuda.is_current_stream_capturing():
                 return
-            stream = torch.cuda.current_stream().cuda_stream
+            device = self._options.device if self._options.device >= 0 else None
+            stream = torch.cuda.current_stream(device).cuda_stream
         error = n.Error()
         check(n.lib.stoker_loader_mark(self._handle, stream, c.byref(error)), error)
 

@@ -4,12 +4,12 @@ imports torch."""
 from __future__ import annotations
 
 from collections import namedtuple
-from typing import Any, Iterator, Sequence
+from typing import Any, Iterator, Optional, Sequence
 
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
-from .batch import Batch
+from .batch import Batch, Field, record_stream
 from .errors import StokerError
 from .loader import _WORKER_ADVICE
 from .loader import ImageLoader as _ImageLoader
@@ -37,6 +37,7 @@ class ImageLoader(_ImageLoader, IterableDataset):
                              % (", ".join(_FIELDS), tuple(fields)))
         self._fields = tuple(fields)
         self._tuple = namedtuple("Batch", self._fields)  # type: ignore[misc]
+        self._last: Optional[Field] = None
         super().__init__(root, **arguments)
 
     def __iter__(self) -> Iterator[Any]:
@@ -49,7 +50,16 @@ class ImageLoader(_ImageLoader, IterableDataset):
         for name in self._fields:
             field = getattr(batch, _FIELDS[name])
             tensors.append(torch.from_dlpack(field))
+        # Its small share keeps the C batch for record_stream, not the images.
+        self._last = batch.ids
         return self._tuple(*tensors)
+
+    def record_stream(self, stream: Any) -> None:
+        """Work on this torch.cuda.Stream reads the batch that came last, too.
+        Needed for each stream but the one that is current when the next batch
+        is asked for. (Tensor.record_stream knows only torch's own memory.)"""
+        if self._last is not None:
+            record_stream(self._last._handle, stream)
 
 
 class _TensorIterator:

@@ -103,12 +103,14 @@ static void set_shape(stoker_tensor *out, int dtype, int n_dims,
 /* Tensors that lie in the device buffer, when there is one. */
 static void set_device(const stoker_batch *batch, stoker_tensor *out, size_t at)
 {
+    /* Small tensors in host memory outlive the image, and with it the home. */
+    if (at && batch->device_buffer < 0)
+        return;
     const struct stk_gpu *gpu = batch->home->gpu;
-
     if (!gpu)
         return;
     if (batch->device_buffer < 0) {
-        out->pinned = at == 0 && stk_gpu_is_pinned(gpu, batch->buffer);
+        out->pinned = stk_gpu_is_pinned(gpu, batch->buffer);
         return;
     }
     out->device = gpu->cuda.ordinal;

@@ -130,6 +130,23 @@ static int register_buffer(struct stk_gpu *gpu, const struct stk_arena *arena,
     return stk_cuda_check(&gpu->cuda, code, "cuMemHostRegister", &gpu->error);
 }
 
+/* Until the first batch is out, or the loader stops. */
+static void wait_begun(struct stk_gpu *gpu)
+{
+    while (!atomic_load_explicit(&gpu->is_begun, memory_order_relaxed) &&
+           !atomic_load_explicit(&gpu->is_stopped, memory_order_relaxed))
+        stk_wait(&gpu->is_begun, 0, stk_now_ns() + SLICE_NS);
+}
+
+static void begin(struct stk_gpu *gpu)
+{
+    /* Relaxed: a hint to the pinner, nothing is passed on. */
+    if (!atomic_load_explicit(&gpu->is_begun, memory_order_relaxed)) {
+        atomic_store_explicit(&gpu->is_begun, 1, memory_order_relaxed);
+        stk_wake(&gpu->is_begun);
+    }
+}
+
 static void register_buffers(struct stk_gpu *gpu, struct stk_home *home)
 {
     const struct stk_arena *arena = &home->arena;
@@ -140,6 +157,8 @@ static void register_buffers(struct stk_gpu *gpu, struct stk_home *home)
     for (; i < arena->n_buffers &&
            !atomic_load_explicit(&gpu->is_stopped, memory_order_relaxed);
          i++) {
+        if (i > 0)
+            wait_begun(gpu);
         int64_t start = stk_now_ns();
         if (gpu->error.code == 0) {
             if (register_buffer(gpu, arena, i) == 0)
@@ -220,6 +239,7 @@ int stk_gpu_start(struct stk_gpu *gpu, struct stk_home *home, stoker_error *err)
 int stk_gpu_stop(struct stk_gpu *gpu, int64_t deadline_ns)
 {
     atomic_store(&gpu->is_stopped, 1);
+    stk_wake(&gpu->is_begun);
     stk_guard_stop(&gpu->guard);
     return stk_thread_join(&gpu->pinner, deadline_ns);
 }
@@ -237,11 +257,15 @@ int stk_gpu_wait_pinned(struct stk_gpu *gpu, uint32_t buffer,
             atomic_load_explicit(&gpu->n_tried, memory_order_acquire);
         if (tried > buffer)
             break;
+        if (buffer > 0) /* out of turn: a worker was faster with it */
+            begin(gpu);
         if (stk_wait(&gpu->n_tried, tried, deadline_ns) < 0)
             return STOKER_TIMEOUT;
     }
-    if (stk_gpu_is_pinned(gpu, buffer) || !gpu->is_required)
+    if (stk_gpu_is_pinned(gpu, buffer) || !gpu->is_required) {
+        begin(gpu);
         return 0;
+    }
     *err = gpu->error;
     return err->code ? err->code
                      : stk_fail(err, -EIO, "pin: the loader was stopped");

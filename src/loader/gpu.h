@@ -22,10 +22,13 @@ struct stk_gpu {
     bool has_device;
     bool is_foreign;  /* the caller registered his arena: it stays so */
     bool is_required; /* pin="require" or a device: failing is an error */
-    /* The pinner registers buffer 0, 1, 2, ... while the first reads run. */
+    /* The pinner registers buffer 0 while the first reads run, and the others
+     * when the first batch is out: faulting them in would take the CPU from
+     * it. */
     struct stk_thread pinner;
     atomic_uint n_tried;   /* buffers that were registered, or not */
     atomic_uint n_pinned;  /* of these, from the first on */
+    atomic_uint is_begun;  /* the first batch has been taken */
     atomic_int is_stopped; /* the pinner's */
     atomic_llong register_ns, copy_ns, copy_wait_ns;
     atomic_llong bytes_copied;

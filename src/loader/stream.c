@@ -28,8 +28,11 @@ static int forked(stoker_error *err)
 int stk_batch_record_stream(stoker_batch *batch, void *stream,
                             stoker_error *err)
 {
+    /* Acquire: partner is the last drop.  The image has gone back, perhaps
+     * with its home: there is nothing to guard. */
+    if (atomic_load_explicit(&batch->n_image_shares, memory_order_acquire) == 0)
+        return 0;
     struct stk_gpu *gpu = batch->home->gpu;
-
     if (!gpu)
         return 0; /* plain memory: torch's copies from it are synchronous */
     if (!stk_home_is_ours(batch->home))

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -67,7 +68,7 @@ static struct standin_counts counts;
 static struct region registered[MAX_REGIONS], allocated[MAX_REGIONS];
 static struct stream *streams[MAX_REGIONS];
 static int n_streams;
-static struct stream *legacy; /* stream NULL */
+static struct stream *legacy, *per_thread; /* the driver's own */
 static struct event *all_events;
 static pid_t owner;
 static int n_retained, is_capturing;
@@ -263,13 +264,18 @@ static struct stream *stream_new(void)
     return s;
 }
 
+/* NULL and 1: the legacy default stream; 2: the per-thread one, here one for
+ * all threads. */
 static struct stream *stream_of(void *stream)
 {
-    if (stream)
+    uintptr_t number = (uintptr_t)stream;
+
+    if (number > 2)
         return stream;
-    if (!legacy)
-        legacy = stream_new();
-    return legacy;
+    struct stream **at = number == 2 ? &per_thread : &legacy;
+    if (!*at)
+        *at = stream_new();
+    return *at;
 }
 
 static struct op *enqueue(void *stream, int kind)
@@ -404,7 +410,12 @@ API int cuMemHostRegister_v2(void *data, size_t bytes, unsigned flags)
     if (covers(registered, data, 1))
         END(ALREADY_REGISTERED);
     counts.registered_bytes += (int64_t)bytes;
-    END(add(registered, data, bytes));
+    int code = add(registered, data, bytes);
+    pthread_mutex_unlock(&lock);
+    /* Registering faults every page in; where the kernel has no such advice,
+     * whoever writes first pays. */
+    madvise(data, bytes, 23 /* MADV_POPULATE_WRITE */);
+    return code;
 }
 
 API int cuMemHostUnregister(void *data)
