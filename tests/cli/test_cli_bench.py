@@ -61,6 +61,9 @@ class Bench(Case):
         self.assertGreater(limit["img_s"], 0)
         self.assertAlmostEqual(limit["reached"],
                                result["img_s"] / limit["img_s"], places=3)
+        self.assertAlmostEqual(
+            limit["reached_cpu"],
+            sum(limit["ns"].values()) * 1e-6 / result["cpu_ms_img"], places=3)
         words = self.good("bench", self.photos, "--epochs", 1, "--limit")
         self.assertIn("binds", words)
 
