@@ -13,9 +13,9 @@ const struct cli_word feed_ios[] = {{"auto", STOKER_IO_AUTO},
                                     {"pread", STOKER_IO_PREAD},
                                     {NULL, 0}};
 const struct cli_word feed_cpus[] = {
-    {"auto", STOKER_CPU_AUTO}, {"scalar", STOKER_CPU_SCALAR},
-    {"avx2", STOKER_CPU_AVX2}, {"avx512", STOKER_CPU_AVX512},
-    {"neon", STOKER_CPU_NEON}, {NULL, 0}};
+    {"auto", STOKER_CPU_AUTO},     {"scalar", STOKER_CPU_SCALAR},
+    {"avx2", STOKER_CPU_AVX2},     {"avx512", STOKER_CPU_AVX512},
+    {"vec128", STOKER_CPU_VEC128}, {NULL, 0}};
 const struct cli_word feed_decoders[] = {{"auto", STOKER_DECODER_AUTO},
                                          {"libjpeg", STOKER_DECODER_LIBJPEG},
                                          {NULL, 0}};
@@ -80,7 +80,7 @@ void feed_engine_flags(struct cli_flags *flags, struct feed *feed)
              "how files are read [auto]");
     cli_word(flags, "decoder", "auto|libjpeg", &feed->options.decoder,
              feed_decoders, "[auto]");
-    cli_word(flags, "cpu", "auto|scalar|avx2|avx512|neon", &feed->options.cpu,
+    cli_word(flags, "cpu", "auto|scalar|vec128|avx2|avx512", &feed->options.cpu,
              feed_cpus, "the instructions to use at most [auto]");
     cli_int(flags, "device", "N", &feed->device, -1, 1023,
             "a CUDA device's ordinal [-1: host memory]");

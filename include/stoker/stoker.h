@@ -257,7 +257,7 @@ typedef enum stoker_cpu {
     STOKER_CPU_SCALAR = 1,
     STOKER_CPU_AVX2 = 2,
     STOKER_CPU_AVX512 = 3, /* F BW DQ VL VBMI VBMI2 VNNI */
-    STOKER_CPU_NEON = 4,
+    STOKER_CPU_VEC128 = 4, /* 16-byte vectors: SSE4.1 or NEON */
 } stoker_cpu;
 
 typedef enum stoker_pin {

@@ -19,7 +19,7 @@ DECODERS = {"auto": 0, "libjpeg": 1}
 DAMAGED = {"pillow": 0, "strict": 1, "lenient": 2}
 POLICIES = {"raise": 0, "mask": 1, "refill": 2}
 PIXELS = {"pillow13": 0, "pillow12": 1}
-CPUS = {"auto": 0, "scalar": 1, "avx2": 2, "avx512": 3, "neon": 4}
+CPUS = {"auto": 0, "scalar": 1, "avx2": 2, "avx512": 3, "vec128": 4}
 PINS = {False: 0, True: 1, "auto": 1, "require": 2, "off": 0}
 
 

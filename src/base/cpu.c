@@ -11,10 +11,16 @@
 #include "stoker/stoker.h"
 
 #if defined(__x86_64__)
+static int has_vec128(void)
+{
+    return __builtin_cpu_supports("ssse3") && __builtin_cpu_supports("sse4.1");
+}
+
 static int has_avx2(void)
 {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
-           __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("fma");
+    return has_vec128() && __builtin_cpu_supports("avx2") &&
+           __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
+           __builtin_cpu_supports("fma");
 }
 
 static int has_avx512(void)
@@ -36,21 +42,28 @@ int stk_cpu_best(void)
         return STOKER_CPU_AVX512;
     if (has_avx2())
         return STOKER_CPU_AVX2;
+    if (has_vec128())
+        return STOKER_CPU_VEC128;
 #elif defined(__aarch64__)
-    return STOKER_CPU_NEON;
+    return STOKER_CPU_VEC128;
 #endif
     return STOKER_CPU_SCALAR;
 }
 
 int stk_cpu_resolve(int asked)
 {
+    /* From the lowest up; a machine runs what stands before its best. */
+    static const int levels[] = {STOKER_CPU_SCALAR, STOKER_CPU_VEC128,
+                                 STOKER_CPU_AVX2, STOKER_CPU_AVX512};
     int best = stk_cpu_best();
     if (asked == STOKER_CPU_AUTO)
         return best;
-    if (asked == STOKER_CPU_SCALAR || asked == best)
-        return asked;
-    if (asked == STOKER_CPU_AVX2 && best == STOKER_CPU_AVX512)
-        return asked;
+    for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++) {
+        if (levels[i] == asked)
+            return asked;
+        if (levels[i] == best)
+            break;
+    }
     return -1;
 }
 
@@ -63,8 +76,8 @@ const char *stk_cpu_name(int cpu)
         return "avx2";
     case STOKER_CPU_AVX512:
         return "avx512";
-    case STOKER_CPU_NEON:
-        return "neon";
+    case STOKER_CPU_VEC128:
+        return "vec128";
     default:
         return "auto";
     }
@@ -83,6 +96,7 @@ void stk_cpu_features(char *text, size_t bytes)
             snprintf(text + used_, bytes - used_, "%s%s", used_ ? " " : "",    \
                      name);                                                    \
     } while (0)
+    ADD("ssse3");
     ADD("sse4.1");
     ADD("avx2");
     ADD("bmi");

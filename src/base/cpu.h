@@ -10,7 +10,7 @@ int stk_cpu_best(void);
 /* asked (a stoker_cpu, AUTO: the best) if this machine runs it, else -1. */
 int stk_cpu_resolve(int asked);
 
-/* "scalar", "avx2", "avx512" or "neon". */
+/* "scalar", "vec128", "avx2" or "avx512". */
 const char *stk_cpu_name(int cpu);
 
 /* The features that were looked for and found, separated by spaces. */

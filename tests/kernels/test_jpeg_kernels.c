@@ -361,7 +361,7 @@ END_TEST
 int main(void)
 {
     static const int cpus[] = {STOKER_CPU_SCALAR, STOKER_CPU_AVX2,
-                               STOKER_CPU_AVX512, STOKER_CPU_NEON};
+                               STOKER_CPU_AVX512, STOKER_CPU_VEC128};
     for (size_t i = 0; i < sizeof cpus / sizeof cpus[0]; i++)
         if (stk_cpu_resolve(cpus[i]) >= 0) {
             level_names[n_levels] = stk_cpu_name(cpus[i]);

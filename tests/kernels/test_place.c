@@ -109,7 +109,7 @@ static void check_case(struct place_case *c)
     oracle_place(c, want);
     int rows = draw(2) ? 8 : 1 + (int)draw(16);
     bool at_end = draw(3);
-    for (int cpu = STOKER_CPU_SCALAR; cpu <= STOKER_CPU_NEON; cpu++)
+    for (int cpu = STOKER_CPU_SCALAR; cpu <= STOKER_CPU_VEC128; cpu++)
         if (stk_cpu_resolve(cpu) == cpu)
             oracle_check(c, cpu, rows, want, at_end);
     free(want);

@@ -113,7 +113,7 @@ struct jpeg_file small_file(int kind)
 int check_levels(Suite *(*make_suite)(void))
 {
     static const int levels[] = {STOKER_CPU_SCALAR, STOKER_CPU_AVX2,
-                                 STOKER_CPU_AVX512, STOKER_CPU_NEON};
+                                 STOKER_CPU_AVX512, STOKER_CPU_VEC128};
     int failed = 0;
     for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++) {
         if (stk_cpu_resolve(levels[i]) < 0)

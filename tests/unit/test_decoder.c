@@ -381,7 +381,7 @@ int main(void)
     TCase *tc = tcase_create("decoder");
     tcase_set_timeout(tc, 300);
     tcase_add_loop_test(tc, test_windows_equal_the_whole_image,
-                        STOKER_CPU_SCALAR, STOKER_CPU_NEON + 1);
+                        STOKER_CPU_SCALAR, STOKER_CPU_VEC128 + 1);
     tcase_add_test(tc, test_a_bad_file_leaves_no_trace_on_the_next);
     tcase_add_test(tc, test_tables_of_one_file_do_not_serve_another);
     tcase_add_loop_test(tc, test_limits_refuse_before_they_allocate, 0, 2);
@@ -390,7 +390,7 @@ int main(void)
     tcase_add_test(tc, test_damage_has_three_verdicts);
     tcase_add_test(tc, test_other_formats_are_named);
     tcase_add_loop_test(tc, test_deinterleaving_kernels_equal_the_scalar_one,
-                        STOKER_CPU_SCALAR, STOKER_CPU_NEON + 1);
+                        STOKER_CPU_SCALAR, STOKER_CPU_VEC128 + 1);
     suite_add_tcase(s, tc);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);

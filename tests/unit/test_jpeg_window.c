@@ -232,7 +232,7 @@ END_TEST
 int main(int argc, char **argv)
 {
     static const int levels[] = {STOKER_CPU_SCALAR, STOKER_CPU_AVX2,
-                                 STOKER_CPU_AVX512, STOKER_CPU_NEON};
+                                 STOKER_CPU_AVX512, STOKER_CPU_VEC128};
     all = argc > 1 && strcmp(argv[1], "all") == 0;
     for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++) {
         if (stk_cpu_resolve(levels[i]) < 0)
