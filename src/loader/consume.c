@@ -223,9 +223,11 @@ int stk_loader_take(stoker_loader *loader, stoker_batch **out, int timeout_ms,
                       &at) != 0)
         return STOKER_END;
     int rc = wait_full(loader, timeout_ms, err);
+    if (rc)
+        return rc;
+    /* Only now: before it is full, whoever returns a lease writes it. */
     uint32_t buffer = stk_ring_place(ring, loader->seq)->buffer;
-    if (rc == 0)
-        rc = lease_pinned(loader, buffer, timeout_ms, err);
+    rc = lease_pinned(loader, buffer, timeout_ms, err);
     if (rc)
         return rc;
     stoker_batch *batch =
