@@ -1,7 +1,8 @@
-/* The program under nth_fail: opens, plays an epoch and closes, again and
- * again, while the n-th call of each kind fails, for n = 1, 2, ... until a
- * whole run passes.  Wants every failure to be a sentence or no failure at
- * all, every descriptor, thread and byte to come back, and an end in time. */
+/* The program over nth_fail: lists, opens, plays an epoch, closes and checks
+ * a file, again and again, while the n-th call of each function fails, for
+ * n = 1, 2, ... until a whole run passes.  Wants every failure to be a
+ * sentence or no failure at all, every descriptor, thread and byte to come
+ * back, and an end in time. */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -14,10 +15,48 @@
 
 #include "photos.h"
 
-static void (*arm)(const char *kind, long at, int for_ever);
+#if defined(NTH_WRAP)
+#include <sanitizer/lsan_interface.h>
+enum { IS_WRAPPED = 1 }; /* other libraries' calls do not fail */
+#else
+enum { IS_WRAPPED = 0 };
+#endif
+
+static void (*arm)(const char *names, long at, int for_ever);
 static long (*count)(void);
 static char top[] = "/tmp/stoker_nth_XXXXXX";
+static char ledger[64];
 static int n_errors, n_runs;
+
+/* What fails, in words of nth_fail.  stride: of n above 40. */
+static const struct kind {
+    const char *names;
+    long stride;
+    int is_absent; /* the library does not call these; says when it does */
+} kinds[] = {
+    {"malloc calloc realloc posix_memalign", 1, 0},
+    {"malloc", 1, 0},
+    {"calloc", 1, 0},
+    {"realloc", 1, 0},
+    {"posix_memalign", 1, 0},
+    {"mmap mprotect", 1, 0},
+    {"madvise", 1, 0},
+    {"open openat fopen", 1, 0},
+    {"fstat", 1, 0},
+    {"getdents64", 1, 0},
+    {"pread", 1, 0},
+    {"write", 1, 0},
+    {"pthread_create", 1, 0},
+    {"futex", 5, 0},
+    {"io_uring_queue_init", 1, 0},
+    {"io_uring_get_probe_ring", 1, 0},
+    {"io_uring_submit io_uring_submit_and_wait "
+     "io_uring_submit_and_wait_timeout",
+     3, 0},
+    {"io_uring_submit_and_wait", 1, 0},
+    {"__io_uring_get_cqe", 1, 0},
+    {"mlock eventfd io_uring_register_buffers io_uring_register_files", 1, 1},
+};
 
 static void complain(const char *kind, long n, int on, int io, const char *what)
 {
@@ -44,7 +83,24 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* One life.  Returns what ended it: 0 for a whole epoch. */
+/* scan's way through a file, here by libjpeg. */
+static int check(stoker_dataset *ds, const stoker_options *like,
+                 stoker_error *err)
+{
+    stoker_checker *checker = NULL;
+    stoker_image_info info = {.size = sizeof info};
+    stoker_options opt = *like;
+
+    opt.decoder = STOKER_DECODER_LIBJPEG;
+    int rc = stoker_checker_open(&checker, ds, &opt, err);
+    if (rc == 0)
+        rc = stoker_checker_check(checker, 0, &info, err);
+    stoker_checker_close(&checker);
+    return rc;
+}
+
+/* One life.  Returns what ended it: 0 for a whole epoch.  The broken photo
+ * goes to the ledger. */
 static int live(int io, stoker_error *err)
 {
     stoker_transform list;
@@ -59,6 +115,8 @@ static int live(int io, stoker_error *err)
     opt.stall_timeout_ms = 200;
     opt.retry_ms = 30;
     opt.max_file_bytes = 1 << 20;
+    opt.on_error = STOKER_MASK;
+    opt.ledger_path = ledger;
     int rc = stoker_dataset_from_folder(&ds, top, NULL, err);
     if (rc == 0)
         rc = stoker_loader_open(&loader, ds, &opt, err);
@@ -69,9 +127,9 @@ static int live(int io, stoker_error *err)
         rc = -ETIME; /* nothing may hang so long */
     if (stoker_loader_close(&loader) < 0)
         rc = -ETIME; /* nothing is the kernel's in any of these */
-    stoker_dataset_free(ds);
     if (rc == STOKER_END)
-        rc = 0;
+        rc = check(ds, &opt, err);
+    stoker_dataset_free(ds);
     return rc;
 }
 
@@ -97,6 +155,10 @@ static int try(const char *kind, long n, int on, int io)
         complain(kind, n, on, io, "descriptors were left open");
     if (entries("/proc/self/task") != 3)
         complain(kind, n, on, io, "a thread is left");
+#if defined(NTH_WRAP)
+    if (__lsan_do_recoverable_leak_check())
+        complain(kind, n, on, io, "memory leaked");
+#endif
     return n_calls < n;
 }
 
@@ -112,46 +174,65 @@ static void try_kind(const char *kind, long stride)
 
 static size_t in_use(void)
 {
+#if defined(NTH_WRAP)
+    return 0; /* LeakSanitizer looks after each run */
+#else
     return mallinfo2().uordblks;
+#endif
+}
+
+static void try_all(const struct kind *kind)
+{
+    size_t before = in_use();
+    int n = n_runs;
+    double start = now();
+    stoker_error err;
+
+    try_kind(kind->names, kind->stride);
+    if (kind->is_absent && n_runs - n > 4)
+        complain(kind->names, 1, 0, 0, "is called now: make it a kind");
+    if (!kind->is_absent && n_runs - n <= 4 && !IS_WRAPPED)
+        complain(kind->names, 1, 0, 0, "is never called: it tests nothing");
+    live(STOKER_IO_AUTO, &err);
+    long grown = (long)in_use() - (long)before;
+    printf("%4d runs in %4.1f s, heap %+ld bytes: %s%s\n", n_runs - n,
+           now() - start, grown, kind->names,
+           kind->is_absent ? " (never called)" : "");
+    if (grown > 20000)
+        complain(kind->names, 0, 0, 0, "memory leaked");
+}
+
+/* Returns 0 where there is nothing to arm. */
+static int find_arms(void)
+{
+    void *found[2] = {dlsym(RTLD_DEFAULT, "nth_arm"),
+                      dlsym(RTLD_DEFAULT, "nth_count")};
+
+    memcpy(&arm, &found[0], sizeof arm);
+    memcpy(&count, &found[1], sizeof count);
+    return found[0] && found[1];
 }
 
 int main(void)
 {
-    static const struct {
-        const char *kind;
-        long stride;
-    } kinds[] = {{"memory", 7}, {"map", 5},   {"open", 5},
-                 {"thread", 1}, {"setup", 1}, {"submit", 3}};
-    void *found[2] = {dlsym(RTLD_DEFAULT, "nth_arm"),
-                      dlsym(RTLD_DEFAULT, "nth_count")};
     struct photos photos;
     stoker_error err;
 
-    if (!found[0] || !found[1]) {
+    if (!find_arms()) {
         fprintf(stderr, "nth_run: SKIPPED, run it with LD_PRELOAD=nth_fail\n");
         return 77;
     }
-    memcpy(&arm, &found[0], sizeof arm);
-    memcpy(&count, &found[1], sizeof count);
     photos_make(&photos, 16);
+    photos_break(&photos, 5);
     if (!mkdtemp(top))
         return 1;
+    snprintf(ledger, sizeof ledger, "%s/ledger.jsonl", top);
     photos_write(&photos, top);
     for (int i = 0; i < 3; i++) /* what libraries keep for ever */
         if (live(STOKER_IO_AUTO, &err) || live(STOKER_IO_PREAD, &err))
             complain("nothing", 0, 0, 0, err.text);
-    for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
-        size_t before = in_use();
-        int n = n_runs;
-        double start = now();
-        try_kind(kinds[k].kind, kinds[k].stride);
-        live(STOKER_IO_AUTO, &err);
-        long grown = (long)in_use() - (long)before;
-        printf("%-7s %4d runs in %4.1f s, heap %+ld bytes\n", kinds[k].kind,
-               n_runs - n, now() - start, grown);
-        if (grown > 20000)
-            complain(kinds[k].kind, 0, 0, 0, "memory leaked");
-    }
+    for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++)
+        try_all(&kinds[k]);
     char command[64];
     snprintf(command, sizeof command, "rm -rf %s", top);
     if (system(command) != 0)
