@@ -266,6 +266,14 @@ typedef enum stoker_pin {
     STOKER_PIN_REQUIRE = 2, /* open fails if it cannot be pinned */
 } stoker_pin;
 
+/* What a buffer that the GPU may be reading waits for, once its views died. */
+typedef enum stoker_guard {
+    STOKER_GUARD_STREAMS = 0, /* the current stream and those named */
+    STOKER_GUARD_CONTEXT = 1, /* all streams of the context, named or not; needs
+                                 driver 12.5.  A graph that is being captured on
+                                 any of them becomes invalid */
+} stoker_guard;
+
 typedef struct stoker_options {
     size_t size; /* sizeof(stoker_options), set by stoker_options_init() */
 
@@ -331,6 +339,8 @@ typedef struct stoker_options {
     int32_t device_normalize; /* [1] send u8, normalise and cast there */
     int32_t pin_device;       /* [-1: the current context's, else 0] whose
                                  primary context pins host memory */
+    int32_t guard;            /* [STOKER_GUARD_STREAMS] */
+    int32_t reserved1;
 } stoker_options;
 
 /* Sets the defaults that stand in brackets above; size is
@@ -566,12 +576,17 @@ typedef struct stoker_stats {
     int32_t io;            /* the stoker_io that was taken */
     int32_t cpu;           /* the stoker_cpu that was taken */
     int64_t n_own_decoder; /* images that stoker's own decoder read */
-    int64_t copy_ns, copy_wait_ns, gpu_wait_ns, overlap_ns; /* device mode */
-    int64_t pin_init_ns, pin_register_ns;
+    /* device mode: copies; waiting for a batch to copy; the consumer waiting
+     * in next and, at most, its stream behind an acquire; copies that nobody
+     * waited for, at least */
+    int64_t copy_ns, copy_wait_ns, gpu_wait_ns, overlap_ns;
+    int64_t pin_init_ns;     /* the driver's start and the context's */
+    int64_t pin_register_ns; /* all buffers' */
     int64_t bytes_copied;
     char io_reason[128];     /* why not io_uring, or "" */
     char pin_reason[128];    /* why not pinned, or "" */
     char memory_reason[128]; /* why not the pages of huge_pages, or "" */
+    int64_t pin_context_ns;  /* of pin_init_ns, the context's */
 } stoker_stats;
 
 /* Any thread, any time. */

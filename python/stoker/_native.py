@@ -86,7 +86,7 @@ class Options(c.Structure):
         ("n_slots", i32), ("pin", i32), ("arena", void_p), ("arena_bytes", size_t),
         ("huge_pages", i32), ("numa_node", i32),
         ("device", i32), ("n_device_buffers", i32), ("device_normalize", i32),
-        ("pin_device", i32),
+        ("pin_device", i32), ("guard", i32), ("reserved1", i32),
     ]
 
 
@@ -134,7 +134,7 @@ class Stats(c.Structure):
         ("copy_ns", i64), ("copy_wait_ns", i64), ("gpu_wait_ns", i64), ("overlap_ns", i64),
         ("pin_init_ns", i64), ("pin_register_ns", i64), ("bytes_copied", i64),
         ("io_reason", c.c_char * 128), ("pin_reason", c.c_char * 128),
-        ("memory_reason", c.c_char * 128),
+        ("memory_reason", c.c_char * 128), ("pin_context_ns", i64),
     ]
 
 

@@ -71,6 +71,10 @@ class ImageLoader:
     ledger          file that gets a JSON line for each bad sample
     damaged         'pillow', 'strict' or 'lenient': what damaged files are worth
     pin, device     see docs/gpu.md
+    guard           'streams': a buffer waits for the stream that is current at
+                    the next batch, and for those of Batch.record_stream;
+                    'context': for all streams (driver 12.5; it invalidates a
+                    graph that is being captured)
 
     Raises OptionError (a ValueError), DatasetError (an OSError).
     """
@@ -90,7 +94,7 @@ class ImageLoader:
                  max_file_bytes: Optional[int] = None, reads_ahead: Optional[int] = None,
                  hash_sizes: bool = False, allow_empty: bool = False, cpu: str = "auto",
                  pin: Union[bool, str] = False, device: Any = None,
-                 device_buffers: int = 3, device_normalize: bool = True,
+                 device_buffers: int = 3, device_normalize: bool = True, guard: str = "streams",
                  _items: Optional[Sequence[Tuple[Any, int]]] = None):
         self._arguments = {k: v for k, v in locals().items()
                            if k not in ("self", "root", "_items") and not k.startswith("__")}

@@ -20,6 +20,7 @@ DAMAGED = {"pillow": 0, "strict": 1, "lenient": 2}
 POLICIES = {"raise": 0, "mask": 1, "refill": 2}
 PIXELS = {"pillow13": 0, "pillow12": 1}
 CPUS = {"auto": 0, "scalar": 1, "avx2": 2, "avx512": 3, "vec128": 4}
+GUARDS = {"streams": 0, "context": 1}
 PINS = {False: 0, True: 1, "auto": 1, "require": 2, "off": 0}
 
 
@@ -86,7 +87,8 @@ def make_options(
         max_bad: Any, max_bad_run: Any, ledger: Any, damaged: Any,
         stall_timeout: Any, max_pixels: Any, max_side: Any,
         max_file_bytes: Any, reads_ahead: Any, cpu: Any, pin: Any,
-        device: Any, device_buffers: Any, device_normalize: Any, **_: Any) -> n.Options:
+        device: Any, device_buffers: Any, device_normalize: Any, guard: Any,
+        **_: Any) -> n.Options:
     """What ``ImageLoader`` documents, as the library wants it. Raises
     OptionError with the argument's name."""
     opt = n.Options()
@@ -120,6 +122,7 @@ def make_options(
     opt.on_error = _choice("on_error", on_error, POLICIES)
     opt.damaged, opt.cpu = _choice("damaged", damaged, DAMAGED), _choice("cpu", cpu, CPUS)
     opt.pin, opt.device = _choice("pin", pin, PINS), _device(device)
+    opt.guard = _choice("guard", guard, GUARDS)
     for name, value in (("max_pixels", max_pixels), ("max_side", max_side),
                         ("max_file_bytes", max_file_bytes), ("reads_ahead", reads_ahead)):
         if value is not None:

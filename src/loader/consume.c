@@ -64,6 +64,14 @@ static int give_up(stoker_loader *loader, int timeout_ms, stoker_error *err)
                     loader->home->ring.n, timeout_ms);
 }
 
+/* While the consumer sleeps: what died meanwhile is marked as its next call
+ * would, for what the pinner cannot do, and to tell why it cannot be done. */
+static int look_after(struct stk_gpu *gpu, stoker_error *err)
+{
+    return gpu->has_device ? stk_guard_check(&gpu->guard, err)
+                           : stk_guard_mark(&gpu->guard, NULL, false, err);
+}
+
 /* Waits until the next batch is full.  Returns 0, STOKER_TIMEOUT, or what
  * ends the wait. */
 static int wait_full(stoker_loader *loader, int timeout_ms, stoker_error *err)
@@ -83,7 +91,7 @@ static int wait_full(stoker_loader *loader, int timeout_ms, stoker_error *err)
         if (rc == 0)
             rc = check_stuck(loader, now, err);
         if (rc == 0 && loader->home->gpu)
-            rc = stk_guard_check(&loader->home->gpu->guard, err);
+            rc = look_after(loader->home->gpu, err);
         if (rc < 0)
             return rc;
         if (timeout_ms >= 0 && now >= deadline)

@@ -104,8 +104,14 @@ static int copy(struct stk_feed *feed, stoker_batch *batch, uint32_t slot,
         return rc;
     }
     stk_batch_move_to_device(batch, slot);
+    atomic_store_explicit(&gpu->acquired_ns[slot], 0, memory_order_relaxed);
     push(feed, batch); /* the batch is the consumer's from here on */
     rc = stk_device_sync(&gpu->device, slot, &copy_ns, err);
+    int64_t since = atomic_exchange_explicit(&gpu->acquired_ns[slot], -1,
+                                             memory_order_relaxed);
+    if (since > 0)
+        atomic_fetch_add_explicit(&gpu->stream_wait_ns, stk_now_ns() - since,
+                                  memory_order_relaxed);
     atomic_fetch_add_explicit(&gpu->copy_ns, copy_ns, memory_order_relaxed);
     atomic_fetch_add_explicit(&gpu->bytes_copied,
                               (long long)loader->buffer_bytes,
@@ -228,6 +234,16 @@ static int empty_means(struct stk_feed *feed, bool in_time, int timeout_ms,
                     feed->n, timeout_ms);
 }
 
+/* Under the lock, which it lets go: as this thread's next call would, what
+ * died while it slept, or why that cannot be done. */
+static int mark(struct stk_feed *feed, stoker_error *err)
+{
+    pthread_mutex_unlock(&feed->lock);
+    int rc = stk_guard_mark(&feed->loader->home->gpu->guard, NULL, false, err);
+    pthread_mutex_lock(&feed->lock);
+    return rc;
+}
+
 int stk_feed_take(struct stk_feed *feed, stoker_batch **out, int timeout_ms,
                   stoker_error *err)
 {
@@ -245,7 +261,8 @@ int stk_feed_take(struct stk_feed *feed, stoker_batch **out, int timeout_ms,
                 till = end;
             struct timespec at = {.tv_sec = (time_t)(till / 1000000000),
                                   .tv_nsec = (long)(till % 1000000000)};
-            pthread_cond_timedwait(&feed->changed, &feed->lock, &at);
+            if (pthread_cond_timedwait(&feed->changed, &feed->lock, &at) != 0)
+                rc = mark(feed, err);
         }
     }
     if (feed->n_queued) {

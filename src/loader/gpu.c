@@ -40,6 +40,23 @@ static int load_kernel(struct stk_gpu *gpu, const stoker_options *opt,
     return rc;
 }
 
+static int open_driver(struct stk_gpu *gpu, const stoker_options *opt,
+                       stoker_error *err)
+{
+    struct stk_cuda *cuda = &gpu->cuda;
+
+    int rc = stk_cuda_open(
+        cuda, opt->device >= 0 ? opt->device : opt->pin_device, err);
+    if (rc < 0 || opt->guard != STOKER_GUARD_CONTEXT || cuda->cuCtxRecordEvent)
+        return rc;
+    stk_cuda_close(cuda);
+    return stk_fail(err, -ENOTSUP,
+                    "guard: events of a whole context need driver 12.5, this "
+                    "is %d.%d",
+                    cuda->driver_version / 1000,
+                    cuda->driver_version % 1000 / 10);
+}
+
 int stk_gpu_open(struct stk_gpu **out, const stoker_options *opt,
                  const struct stk_program *output, char *reason,
                  size_t reason_bytes, stoker_error *err)
@@ -52,8 +69,7 @@ int stk_gpu_open(struct stk_gpu **out, const stoker_options *opt,
     if (!gpu)
         return stk_fail(err, -ENOMEM, "gpu: no memory");
     gpu->is_required = opt->pin == STOKER_PIN_REQUIRE || opt->device >= 0;
-    int rc = stk_cuda_open(
-        &gpu->cuda, opt->device >= 0 ? opt->device : opt->pin_device, err);
+    int rc = open_driver(gpu, opt, err);
     if (rc < 0) {
         snprintf(reason, reason_bytes, "not pinned: %.100s", err->text);
         rc = gpu->is_required ? rc : 0;
@@ -79,9 +95,13 @@ int stk_gpu_open_buffers(struct stk_gpu *gpu, const stoker_options *opt,
     uint32_t n =
         (uint32_t)(gpu->has_device ? opt->n_device_buffers : opt->n_slots);
 
-    int rc = stk_guard_open(&gpu->guard, &gpu->cuda, n, err);
+    int rc = stk_guard_open(&gpu->guard, &gpu->cuda, n,
+                            opt->guard == STOKER_GUARD_CONTEXT, err);
     if (rc < 0 || !gpu->has_device)
         return rc;
+    gpu->acquired_ns = stk_calloc(n, sizeof *gpu->acquired_ns);
+    if (!gpu->acquired_ns)
+        return stk_fail(err, -ENOMEM, "gpu: no memory");
     rc = stk_cuda_enter(&gpu->cuda, &visit, err);
     if (rc < 0)
         return rc;
@@ -91,43 +111,56 @@ int stk_gpu_open_buffers(struct stk_gpu *gpu, const stoker_options *opt,
     return rc;
 }
 
-/* Adds what the locked-memory limit has to do with it, if anything. */
-static void explain_limit(struct stk_gpu *gpu, size_t bytes)
+/* Before anything is registered: does the locked-memory limit cover it?  Only
+ * a note, as not every driver counts against it. */
+static void check_limit(struct stk_gpu *gpu, size_t bytes)
 {
     struct rlimit limit;
 
-    if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0 ||
-        limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= bytes)
-        return;
-    size_t used = strlen(gpu->error.text);
-    snprintf(gpu->error.text + used, sizeof gpu->error.text - used,
-             "; the batches have %zu MB, the locked-memory limit (ulimit -l) "
-             "is %zu MB",
-             bytes >> 20, (size_t)limit.rlim_cur >> 20);
+    gpu->limit_note[0] = '\0';
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 &&
+        limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < bytes)
+        snprintf(gpu->limit_note, sizeof gpu->limit_note,
+                 "; the locked-memory limit (ulimit -l) is %zu KB, the "
+                 "batches have %zu KB",
+                 (size_t)limit.rlim_cur >> 10, bytes >> 10);
 }
 
-/* Registers one buffer, or finds that the caller has registered his arena:
- * then all of it, and not by us. */
-static int register_buffer(struct stk_gpu *gpu, const struct stk_arena *arena,
+static void explain_limit(struct stk_gpu *gpu)
+{
+    size_t used = strlen(gpu->error.text);
+
+    snprintf(gpu->error.text + used, sizeof gpu->error.text - used, "%s",
+             gpu->limit_note);
+}
+
+/* Registers one buffer, or finds that the caller has pinned his arena, by
+ * whatever call: then all of it, and not by us. */
+static int register_buffer(struct stk_gpu *gpu, const struct stk_home *home,
                            uint32_t i)
 {
+    const struct stk_arena *arena = &home->arena;
     void *data = stk_arena_buffer(arena, i);
+    bool is_pinned = !home->memory.mapped &&
+                     stk_cuda_is_pinned(&gpu->cuda, data, arena->buffer_bytes);
 
-    CUresult code = gpu->cuda.cuMemHostRegister(data, arena->buffer_bytes,
-                                                CU_MEMHOSTREGISTER_PORTABLE);
-    if (code == CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED &&
-        (i == 0 || gpu->is_foreign)) {
-        gpu->is_foreign = true;
-        return 0;
-    }
-    if (code == CUDA_SUCCESS && gpu->is_foreign) {
-        gpu->cuda.cuMemHostUnregister(data);
+    if (i == 0)
+        gpu->is_foreign = is_pinned;
+    if (is_pinned != gpu->is_foreign)
         return stk_fail(&gpu->error, -EINVAL,
-                        "arena: only its first %u of %u batches are "
-                        "registered with CUDA",
-                        i, arena->n_buffers);
-    }
-    return stk_cuda_check(&gpu->cuda, code, "cuMemHostRegister", &gpu->error);
+                        "arena: CUDA has pinned a part of its %u batches; "
+                        "pin all or none",
+                        arena->n_buffers);
+    if (is_pinned)
+        return 0;
+    int rc =
+        stk_cuda_check(&gpu->cuda,
+                       gpu->cuda.cuMemHostRegister(data, arena->buffer_bytes,
+                                                   CU_MEMHOSTREGISTER_PORTABLE),
+                       "cuMemHostRegister", &gpu->error);
+    if (rc < 0)
+        explain_limit(gpu);
+    return rc;
 }
 
 /* Until the first batch is out, or the loader stops. */
@@ -154,19 +187,16 @@ static void register_buffers(struct stk_gpu *gpu, struct stk_home *home)
     /* Relaxed, both: only this thread writes n_tried, and a stop that is seen
      * late costs one buffer more.  The next life goes on where this ends. */
     uint32_t i = atomic_load_explicit(&gpu->n_tried, memory_order_relaxed);
+    if (i == 0)
+        check_limit(gpu, arena->buffer_bytes * arena->n_buffers);
     for (; i < arena->n_buffers &&
            !atomic_load_explicit(&gpu->is_stopped, memory_order_relaxed);
          i++) {
         if (i > 0)
             wait_begun(gpu);
         int64_t start = stk_now_ns();
-        if (gpu->error.code == 0) {
-            if (register_buffer(gpu, arena, i) == 0)
-                atomic_fetch_add_explicit(&gpu->n_pinned, 1,
-                                          memory_order_relaxed);
-            else
-                explain_limit(gpu, arena->buffer_bytes * arena->n_buffers);
-        }
+        if (gpu->error.code == 0 && register_buffer(gpu, home, i) == 0)
+            atomic_fetch_add_explicit(&gpu->n_pinned, 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&gpu->register_ns, stk_now_ns() - start,
                                   memory_order_relaxed);
         /* Release: partner is the acquire of stk_gpu_wait_pinned; passes on
@@ -283,6 +313,12 @@ void stk_gpu_reason(struct stk_gpu *gpu, char *text, size_t bytes)
         snprintf(text, bytes, "%s", gpu->reason);
 }
 
+static void gpu_free(struct stk_gpu *gpu)
+{
+    stk_free(gpu->acquired_ns);
+    stk_free(gpu);
+}
+
 bool stk_gpu_close(struct stk_gpu *gpu, const struct stk_arena *arena)
 {
     struct stk_cuda_visit visit;
@@ -297,20 +333,20 @@ bool stk_gpu_close(struct stk_gpu *gpu, const struct stk_arena *arena)
             return false;
         stk_guard_forget(&gpu->guard);
         stk_cuda_close(cuda);
-        stk_free(gpu);
+        gpu_free(gpu);
         return true;
     }
     /* Copies that nobody marked may still be reading. */
     bool is_quiet = cuda->cuCtxSynchronize() == CUDA_SUCCESS;
-    if (is_quiet)
-        for (uint32_t i = 0; !gpu->is_foreign && i < n_pinned; i++)
-            cuda->cuMemHostUnregister(stk_arena_buffer(arena, i));
+    for (uint32_t i = 0; is_quiet && !gpu->is_foreign && i < n_pinned; i++)
+        is_quiet = cuda->cuMemHostUnregister(stk_arena_buffer(arena, i)) ==
+                   CUDA_SUCCESS;
     if (is_quiet && gpu->has_device)
         stk_device_close(&gpu->device);
     stk_guard_close(&gpu->guard);
     stk_cuda_leave(cuda, &visit);
     stk_cuda_close(cuda);
     if (is_quiet || n_pinned == 0)
-        stk_free(gpu);
+        gpu_free(gpu);
     return is_quiet || n_pinned == 0;
 }

@@ -31,9 +31,14 @@ struct stk_gpu {
     atomic_uint is_begun;  /* the first batch has been taken */
     atomic_int is_stopped; /* the pinner's */
     atomic_llong register_ns, copy_ns, copy_wait_ns;
-    atomic_llong bytes_copied;
-    stoker_error error; /* why not all; valid once n_tried says so */
-    char reason[128];   /* why not pinned, or where the kernel is not run */
+    atomic_llong bytes_copied, stream_wait_ns;
+    /* A device buffer's: when its batch was acquired although the copy still
+     * ran; 0: not yet, -1: the copy is done. */
+    atomic_llong *acquired_ns;
+    stoker_error error;   /* why not all; valid once n_tried says so */
+    char limit_note[112]; /* what the limit on locked memory has to do with it,
+                             "" where nothing; the pinner's */
+    char reason[128];     /* why not pinned, or where the kernel is not run */
 };
 
 /* Finds the driver for opt->pin or opt->device and, with a device, loads the

@@ -7,7 +7,7 @@
 #include "base/mem.h"
 
 int stk_guard_open(struct stk_guard *guard, const struct stk_cuda *cuda,
-                   uint32_t n, stoker_error *err)
+                   uint32_t n, bool uses_context, stoker_error *err)
 {
     pthread_condattr_t attr;
 
@@ -16,6 +16,7 @@ int stk_guard_open(struct stk_guard *guard, const struct stk_cuda *cuda,
         return stk_fail(err, -ENOMEM, "guard: no memory");
     guard->cuda = cuda;
     guard->n = n;
+    guard->uses_context = uses_context;
     pthread_mutex_init(&guard->lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -110,6 +111,7 @@ void stk_guard_die(struct stk_guard *guard, uint32_t slot)
  * without one, or a thread of ours while the consumer sleeps. */
 enum who { CONSUMER_SAYS, CONSUMER, OURS };
 
+/* 0, an error, or STOKER_TIMEOUT: not while a graph is being captured. */
 static int record(struct stk_guard *guard, struct stk_guarded *s,
                   CUstream stream, stoker_error *err)
 {
@@ -123,11 +125,34 @@ static int record(struct stk_guard *guard, struct stk_guarded *s,
             cuda->cuEventCreate(event, CU_EVENT_DISABLE_TIMING |
                                            CU_EVENT_BLOCKING_SYNC),
             "cuEventCreate", err);
-    if (rc == 0)
+    if (rc < 0)
+        return rc;
+    if (guard->uses_context) {
+        CUresult code = cuda->cuCtxRecordEvent(cuda->context, *event);
+        if (code == CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED)
+            return STOKER_TIMEOUT;
+        rc = stk_cuda_check(cuda, code, "cuCtxRecordEvent", err);
+    } else
         rc = stk_cuda_check(cuda, cuda->cuEventRecord(*event, stream),
                             "cuEventRecord", err);
     if (rc == 0)
         s->n_events++;
+    return rc;
+}
+
+static int record_all(struct stk_guard *guard, struct stk_guarded *s,
+                      CUstream stream, bool use_stream, stoker_error *err)
+{
+    int rc = 0;
+
+    s->n_events = 0;
+    if (guard->uses_context)
+        return record(guard, s, NULL, err);
+    for (int i = 0; rc == 0 && i < s->n_streams; i++)
+        if (!use_stream || s->streams[i] != stream)
+            rc = record(guard, s, s->streams[i], err);
+    if (rc == 0 && (use_stream || s->n_streams == 0))
+        rc = record(guard, s, stream, err);
     return rc;
 }
 
@@ -163,21 +188,15 @@ static int mark_slot(struct stk_guard *guard, uint32_t slot, CUstream stream,
                      enum who who, stoker_error *err)
 {
     struct stk_guarded *s = &guard->slots[slot];
-    int rc = 0;
 
     if (any_is_unfit(guard, s, stream, who))
         return 0;
-    s->n_events = 0;
-    for (int i = 0; rc == 0 && i < s->n_streams; i++)
-        if (who != CONSUMER_SAYS || s->streams[i] != stream)
-            rc = record(guard, s, s->streams[i], err);
-    if (rc == 0 && (who == CONSUMER_SAYS || s->n_streams == 0))
-        rc = record(guard, s, stream, err);
+    int rc = record_all(guard, s, stream, who == CONSUMER_SAYS, err);
     if (rc == 0) {
         s->marked_at = guard->n_marks++;
         set_state(guard, slot, STK_GUARD_MARKED);
     }
-    return rc;
+    return rc < 0 ? rc : 0;
 }
 
 /* Under the lock, context current. */

@@ -40,13 +40,14 @@ struct stk_guard {
     struct stk_guarded *slots;
     CUstream last_stream; /* of the last mark */
     uint64_t n_marks;
+    bool uses_context;    /* events of the whole context, not of streams */
     int n_waiting;        /* consumers that sleep in next */
     stoker_error failure; /* code 0: none; sticky, every mark returns it */
     bool is_stopped;
 };
 
 int stk_guard_open(struct stk_guard *guard, const struct stk_cuda *cuda,
-                   uint32_t n, stoker_error *err);
+                   uint32_t n, bool uses_context, stoker_error *err);
 /* The caller has synchronised the context. */
 void stk_guard_close(struct stk_guard *guard);
 /* As close, where the driver no longer answers: its events are lost. */
@@ -65,8 +66,10 @@ void stk_guard_die(struct stk_guard *guard, uint32_t slot);
 
 /* Records events for every dead slot, on its own streams and on `stream`;
  * use_stream false: on its own streams where it has some, else on that of the
- * last mark.  A slot one of whose streams is captured into a graph stays dead:
- * an event recorded there would become a part of the graph. */
+ * last mark.  Where the guard uses the context: one event behind all that any
+ * of its streams was given.  A slot one of whose streams is captured into a
+ * graph stays dead: an event recorded there would become a part of the graph.
+ */
 int stk_guard_mark(struct stk_guard *guard, CUstream stream, bool use_stream,
                    stoker_error *err);
 

@@ -55,6 +55,7 @@ static int check(const stoker_options *opt, stoker_error *err)
         {"n_device_buffers", opt->n_device_buffers, 2, 65536},
         {"device_normalize", opt->device_normalize, 0, 1},
         {"pin_device", opt->pin_device, -1, 1024},
+        {"guard", opt->guard, STOKER_GUARD_STREAMS, STOKER_GUARD_CONTEXT},
     };
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
         int rc = check_range(ranges[i].name, ranges[i].value, ranges[i].low,

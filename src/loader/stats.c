@@ -55,14 +55,15 @@ static void add_gpu(stoker_loader *loader, stoker_stats *out)
         return;
     stk_gpu_reason(gpu, out->pin_reason, sizeof out->pin_reason);
     out->pin_init_ns = gpu->cuda.init_ns;
+    out->pin_context_ns = gpu->cuda.context_ns;
     out->pin_register_ns = stk_count_get(&gpu->register_ns);
     if (!gpu->has_device)
         return;
     out->copy_ns = stk_count_get(&gpu->copy_ns);
     out->copy_wait_ns = stk_count_get(&gpu->copy_wait_ns);
-    out->gpu_wait_ns = out->consumer_ns;
+    out->gpu_wait_ns = out->consumer_ns + stk_count_get(&gpu->stream_wait_ns);
     out->bytes_copied = stk_count_get(&gpu->bytes_copied);
-    /* Copy time in which the consumer was not waiting, at least. */
+    /* Copy time in which nobody was waiting, at least. */
     int64_t hidden = out->copy_ns - out->gpu_wait_ns;
     out->overlap_ns = hidden > 0 ? hidden : 0;
 }

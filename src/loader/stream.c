@@ -1,6 +1,7 @@
 /* Batches and the streams that read them: acquire, record, release on. */
 #include <errno.h>
 
+#include "base/clock.h"
 #include "loader/batch.h"
 
 /* The guarded slot that the batch's image lies in. */
@@ -44,6 +45,7 @@ int stk_batch_acquire(stoker_batch *batch, void *stream, stoker_error *err)
 {
     struct stk_gpu *gpu = batch->home->gpu;
     struct stk_cuda_visit visit;
+    long long none = 0;
 
     if (batch->device_buffer < 0)
         return stk_fail(err, -EINVAL, "acquire: the batch is in host memory");
@@ -58,6 +60,11 @@ int stk_batch_acquire(stoker_batch *batch, void *stream, stoker_error *err)
             stream, gpu->device.buffers[batch->device_buffer].copied, 0),
         "cuStreamWaitEvent", err);
     stk_cuda_leave(&gpu->cuda, &visit);
+    /* The feed closes what the first one opens.  Relaxed: a counter. */
+    if (rc == 0)
+        atomic_compare_exchange_strong_explicit(
+            &gpu->acquired_ns[batch->device_buffer], &none, stk_now_ns(),
+            memory_order_relaxed, memory_order_relaxed);
     return rc < 0 ? rc : stk_batch_record_stream(batch, stream, err);
 }
 
@@ -67,6 +74,11 @@ int stk_batch_drop_on(stoker_batch *batch, void *stream, stoker_error *err)
     int rc = 0;
 
     if (!gpu || !stk_home_is_ours(batch->home)) {
+        stk_batch_drop(batch, true);
+        return 0;
+    }
+    /* Memory that is not registered: the driver has copied it already. */
+    if (batch->device_buffer < 0 && !stk_gpu_is_pinned(gpu, batch->buffer)) {
         stk_batch_drop(batch, true);
         return 0;
     }

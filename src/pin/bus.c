@@ -70,8 +70,10 @@ static int time_copies(const struct stk_cuda *cuda, CUdeviceptr to,
     return rc;
 }
 
+/* *is_quiet: no copy runs any more; where that is not known, nothing that one
+ * may touch is given back. */
 static int measure_copies(const struct stk_cuda *cuda, const void *from,
-                          double *bytes_s, stoker_error *err)
+                          double *bytes_s, bool *is_quiet, stoker_error *err)
 {
     CUdeviceptr to = 0;
     CUevent begun = NULL, done = NULL;
@@ -88,6 +90,9 @@ static int measure_copies(const struct stk_cuda *cuda, const void *from,
                             "cuEventCreate", err);
     if (rc == 0)
         rc = time_copies(cuda, to, from, begun, done, bytes_s, err);
+    *is_quiet = rc == 0 || cuda->cuCtxSynchronize() == CUDA_SUCCESS;
+    if (!*is_quiet)
+        return rc;
     if (done)
         cuda->cuEventDestroy(done);
     if (begun)
@@ -99,7 +104,7 @@ static int measure_copies(const struct stk_cuda *cuda, const void *from,
 
 /* Registers memory as a loader does, faults included. */
 static int measure(const struct stk_cuda *cuda, void *data,
-                   stoker_device_info *out, stoker_error *err)
+                   stoker_device_info *out, bool *is_quiet, stoker_error *err)
 {
     int64_t start = stk_now_ns();
 
@@ -110,11 +115,9 @@ static int measure(const struct stk_cuda *cuda, void *data,
         return rc;
     out->register_ns = stk_now_ns() - start;
     out->register_bytes = BYTES;
-    rc = measure_copies(cuda, data, &out->copy_bytes_s, err);
-    /* A copy that failed half-way may still be reading. */
-    if (rc < 0)
-        cuda->cuCtxSynchronize();
-    cuda->cuMemHostUnregister(data);
+    rc = measure_copies(cuda, data, &out->copy_bytes_s, is_quiet, err);
+    if (*is_quiet)
+        *is_quiet = cuda->cuMemHostUnregister(data) == CUDA_SUCCESS;
     return rc;
 }
 
@@ -124,6 +127,7 @@ int stk_bus_measure(int ordinal, stoker_device_info *out, stoker_error *err)
     struct stk_memory memory;
     struct stk_cuda_visit visit;
     struct stk_cuda cuda;
+    bool is_quiet = true;
 
     int rc = stk_cuda_open(&cuda, ordinal, err);
     if (rc < 0)
@@ -137,10 +141,11 @@ int stk_bus_measure(int ordinal, stoker_device_info *out, stoker_error *err)
     if (rc == 0) {
         rc = stk_cuda_enter(&cuda, &visit, err);
         if (rc == 0) {
-            rc = measure(&cuda, memory.data, out, err);
+            rc = measure(&cuda, memory.data, out, &is_quiet, err);
             stk_cuda_leave(&cuda, &visit);
         }
-        stk_memory_close(&memory);
+        if (is_quiet) /* better lost than read when it is gone */
+            stk_memory_close(&memory);
     }
     stk_cuda_close(&cuda);
     return rc;

@@ -10,6 +10,16 @@
 
 enum { OLDEST_DRIVER = 11000 }; /* CUDA 11: every symbol above exists */
 
+/* false: the library has no such symbol, and *at stays NULL. */
+static bool find(const struct stk_cuda *cuda, const char *name, void *at)
+{
+    void *found = dlsym(cuda->library, name);
+
+    /* POSIX: a function's address fits a data pointer. */
+    memcpy(at, &found, sizeof found);
+    return found != NULL;
+}
+
 static int load(struct stk_cuda *cuda, stoker_error *err)
 {
     memset(cuda, 0, sizeof *cuda);
@@ -25,17 +35,17 @@ static int load(struct stk_cuda *cuda, stoker_error *err)
 #undef ENTRY
     };
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
-        void *found = dlsym(cuda->library, calls[i].name);
-        if (!found) {
+        if (!find(cuda, calls[i].name, calls[i].at)) {
             stk_fail(err, -ENODEV, "the CUDA driver is too old: it has no %s",
                      calls[i].name);
             dlclose(cuda->library);
             cuda->library = NULL;
             return -ENODEV;
         }
-        /* POSIX: a function's address fits a data pointer. */
-        memcpy(calls[i].at, &found, sizeof found);
     }
+#define FIND(name, symbol, arguments) find(cuda, symbol, &cuda->name);
+    STK_CUDA_LATER_CALLS(FIND)
+#undef FIND
     return 0;
 }
 
@@ -74,6 +84,10 @@ static int pick_device(struct stk_cuda *cuda, int ordinal, stoker_error *err)
     CUcontext current = NULL;
     int n = 0;
 
+    /* What comes with a later driver is used from there on only. */
+    if (cuda->driver_version < 12050)
+        cuda->cuCtxRecordEvent = NULL;
+
     int rc = stk_cuda_check(cuda, cuda->cuDeviceGetCount(&n),
                             "cuDeviceGetCount", err);
     if (rc < 0)
@@ -100,10 +114,12 @@ int stk_cuda_open(struct stk_cuda *cuda, int ordinal, stoker_error *err)
     rc = init(cuda, err);
     if (rc == 0)
         rc = pick_device(cuda, ordinal, err);
+    int64_t context_start = stk_now_ns();
     if (rc == 0)
         rc = stk_cuda_check(
             cuda, cuda->cuDevicePrimaryCtxRetain(&cuda->context, cuda->device),
             "cuDevicePrimaryCtxRetain", err);
+    cuda->context_ns = stk_now_ns() - context_start;
     if (rc < 0) {
         cuda->context = NULL;
         stk_cuda_close(cuda);
@@ -127,13 +143,19 @@ void stk_cuda_close(struct stk_cuda *cuda)
 int stk_cuda_enter(const struct stk_cuda *cuda, struct stk_cuda_visit *visit,
                    stoker_error *err)
 {
+    CUcontext popped;
+
     visit->capture_mode = CU_STREAM_CAPTURE_MODE_RELAXED;
     int rc = stk_cuda_check(cuda, cuda->cuCtxPushCurrent(cuda->context),
                             "cuCtxPushCurrent", err);
     if (rc < 0)
         return rc;
-    cuda->cuThreadExchangeStreamCaptureMode(&visit->capture_mode);
-    return 0;
+    rc = stk_cuda_check(
+        cuda, cuda->cuThreadExchangeStreamCaptureMode(&visit->capture_mode),
+        "cuThreadExchangeStreamCaptureMode", err);
+    if (rc < 0)
+        cuda->cuCtxPopCurrent(&popped);
+    return rc;
 }
 
 void stk_cuda_leave(const struct stk_cuda *cuda, struct stk_cuda_visit *visit)
@@ -175,6 +197,21 @@ int stk_cuda_numa_node(const struct stk_cuda *cuda)
         node = -1;
     fclose(f);
     return node;
+}
+
+bool stk_cuda_is_pinned(const struct stk_cuda *cuda, const void *data,
+                        size_t bytes)
+{
+    const uintptr_t ends[] = {(uintptr_t)data, (uintptr_t)data + bytes - 1};
+
+    for (int i = 0; i < 2; i++) {
+        int kind = 0;
+        if (cuda->cuPointerGetAttribute(&kind, CU_POINTER_ATTRIBUTE_MEMORY_TYPE,
+                                        ends[i]) != CUDA_SUCCESS ||
+            kind != CU_MEMORYTYPE_HOST)
+            return false;
+    }
+    return true;
 }
 
 bool stk_cuda_is_gone(const struct stk_cuda *cuda)

@@ -27,7 +27,10 @@ enum {
     CUDA_ERROR_CONTEXT_IS_DESTROYED = 709,
     CUDA_ERROR_NOT_READY = 600,
     CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED = 712,
+    CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED = 900,
     CU_MEMHOSTREGISTER_PORTABLE = 1,
+    CU_MEMORYTYPE_HOST = 1,
+    CU_POINTER_ATTRIBUTE_MEMORY_TYPE = 2,
     CU_EVENT_BLOCKING_SYNC = 1,
     CU_EVENT_DISABLE_TIMING = 2,
     CU_STREAM_NON_BLOCKING = 1,
@@ -67,6 +70,8 @@ enum {
     X(cuMemcpyHtoD, "cuMemcpyHtoD_v2",                                         \
       (CUdeviceptr to, const void *from, size_t bytes))                        \
     X(cuCtxSynchronize, "cuCtxSynchronize", (void))                            \
+    X(cuPointerGetAttribute, "cuPointerGetAttribute",                          \
+      (void *out, int attribute, CUdeviceptr data))                            \
     X(cuStreamCreate, "cuStreamCreate", (CUstream * out, unsigned flags))      \
     X(cuStreamDestroy, "cuStreamDestroy_v2", (CUstream stream))                \
     X(cuStreamSynchronize, "cuStreamSynchronize", (CUstream stream))           \
@@ -93,6 +98,11 @@ enum {
        unsigned by, unsigned bz, unsigned shared, CUstream stream,             \
        void **arguments, void **extra))
 
+/* Entry points that older drivers lack: NULL there. */
+#define STK_CUDA_LATER_CALLS(X)                                                \
+    X(cuCtxRecordEvent, "cuCtxRecordEvent",                                    \
+      (CUcontext context, CUevent event)) /* 12.5 */
+
 /* One device of the driver with its primary context retained.  Immutable
  * between open and close; any thread. */
 struct stk_cuda {
@@ -101,9 +111,11 @@ struct stk_cuda {
     CUdevice device;
     CUcontext context;
     int driver_version;
-    int64_t init_ns; /* cuInit and the context together */
+    int64_t init_ns;    /* loading, cuInit and the context together */
+    int64_t context_ns; /* of these, the context */
 #define STK_CUDA_FIELD(name, symbol, arguments) CUresult(*name) arguments;
     STK_CUDA_CALLS(STK_CUDA_FIELD)
+    STK_CUDA_LATER_CALLS(STK_CUDA_FIELD)
 #undef STK_CUDA_FIELD
 };
 
@@ -124,6 +136,11 @@ struct stk_cuda_visit {
 int stk_cuda_enter(const struct stk_cuda *cuda, struct stk_cuda_visit *visit,
                    stoker_error *err);
 void stk_cuda_leave(const struct stk_cuda *cuda, struct stk_cuda_visit *visit);
+
+/* true for host memory that CUDA has pinned, whoever did it.  Context current.
+ */
+bool stk_cuda_is_pinned(const struct stk_cuda *cuda, const void *data,
+                        size_t bytes);
 
 /* true when the driver has shut down, as it does at the process's exit. */
 bool stk_cuda_is_gone(const struct stk_cuda *cuda);

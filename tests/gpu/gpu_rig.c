@@ -8,21 +8,33 @@
 
 struct rig rig;
 
+static void find(const char *name, void *at)
+{
+    void *found = dlsym(rig.driver, name);
+    ck_assert_msg(found != NULL, "libcuda.so.1 is not the stand-in: no %s",
+                  name);
+    memcpy(at, &found, sizeof found);
+}
+
 void rig_setup(void)
 {
     photos_make(&rig.photos, 64);
     rig.ds = photos_dataset(&rig.photos);
     rig.driver = dlopen("libcuda.so.1", RTLD_NOW);
     ck_assert_msg(rig.driver != NULL, "the stand-in is not in LD_LIBRARY_PATH");
-    *(void **)&rig.get_counts = dlsym(rig.driver, "standin_counts");
-    *(void **)&rig.fail_call = dlsym(rig.driver, "standin_fail");
-    *(void **)&rig.pace = dlsym(rig.driver, "standin_pace");
-    *(void **)&rig.capture = dlsym(rig.driver, "standin_capture");
-    *(void **)&rig.capture_stream = dlsym(rig.driver, "standin_capture_stream");
-    *(void **)&rig.copy_back = dlsym(rig.driver, "cuMemcpyDtoHAsync_v2");
-    ck_assert_msg(rig.get_counts && rig.fail_call && rig.pace && rig.capture &&
-                      rig.capture_stream && rig.copy_back,
-                  "libcuda.so.1 is not the stand-in");
+    find("standin_counts", &rig.get_counts);
+    find("standin_fail", &rig.fail_call);
+    find("standin_pace", &rig.pace);
+    find("standin_capture", &rig.capture);
+    find("standin_capture_stream", &rig.capture_stream);
+    find("standin_calls", &rig.calls);
+    find("standin_waits", &rig.waits);
+    find("standin_hold", &rig.hold);
+    find("standin_wait_held", &rig.wait_held);
+    find("standin_spare", &rig.spare);
+    find("standin_forgive_depth", &rig.forgive_depth);
+    find("standin_shut_down", &rig.shut_down);
+    find("cuMemcpyDtoHAsync_v2", &rig.copy_back);
     ck_assert_int_eq(stk_cuda_open(&rig.user, 0, &rig.err), 0);
     rig.user.cuCtxPushCurrent(rig.user.context);
 }
@@ -32,8 +44,12 @@ void rig_teardown(void)
     CUcontext popped;
 
     rig.fail_call(NULL, 0, 0, 0);
+    if (!rig.may_leave)
+        ck_assert_int_eq(rig_counts().depth, 1);
     rig.user.cuCtxPopCurrent(&popped);
     stk_cuda_close(&rig.user);
+    if (!rig.may_leave)
+        ck_assert_int_eq(rig_counts().live_objects, 0);
     stoker_dataset_free(rig.ds);
     photos_free(&rig.photos);
 }
@@ -102,6 +118,8 @@ void rig_copy_and_forget(stoker_batch *batch, CUdeviceptr to, CUstream stream)
      * context, the deleter. */
     memcpy(&data, capsule, sizeof data);
     memcpy(&deleter, (char *)capsule + 56, sizeof deleter);
+    rig.spare(1);
     ck_assert_int_eq(rig.user.cuMemcpyHtoDAsync(to, data, IMAGE, stream), 0);
+    rig.spare(0);
     deleter(capsule);
 }

@@ -20,13 +20,21 @@ struct rig {
     standin_pace_fn *pace;
     standin_capture_fn *capture;
     standin_capture_stream_fn *capture_stream;
+    standin_calls_fn *calls;
+    standin_waits_fn *waits;
+    standin_hold_fn *hold;
+    standin_wait_held_fn *wait_held;
+    standin_spare_fn *spare;
+    standin_forgive_depth_fn *forgive_depth;
+    standin_shut_down_fn *shut_down;
+    bool may_leave; /* a lost device: not all can be given back */
     CUresult (*copy_back)(void *to, CUdeviceptr from, size_t bytes,
                           CUstream stream);
     struct stk_cuda user; /* the consumer's own view of the driver */
 };
 extern struct rig rig;
 
-/* libcheck's checked fixture. */
+/* libcheck's checked fixture; the end of each test counts what is left. */
 void rig_setup(void);
 void rig_teardown(void);
 

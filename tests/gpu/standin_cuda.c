@@ -19,11 +19,13 @@ enum {
     OK = 0,
     INVALID = 1,
     NO_MEMORY = 2,
+    DEINITIALIZED = 4,
     NO_CONTEXT = 201,
     NOT_READY = 600,
     ALREADY_REGISTERED = 712,
 };
-enum { MAX_REGIONS = 4096, MAX_DEPTH = 16 };
+enum { MAX_REGIONS = 4096, MAX_NAMES = 64 };
+enum { CAPTURE_UNSUPPORTED = 900 };
 
 struct event {
     int64_t recorded, done; /* generations: enqueued, executed */
@@ -36,6 +38,7 @@ struct op {
     enum { COPY, RECORD, WAIT, KERNEL } kind;
     struct event *event;
     int64_t generation;
+    int *parts_left; /* streams that have not passed the record yet */
     void *to;
     const void *from;
     size_t bytes;
@@ -54,7 +57,9 @@ struct stream {
     pthread_t thread;
     struct op *first, **last;
     int64_t n_queued; /* not yet executed */
+    int64_t n_waits;  /* for events, ever */
     bool is_ending, is_live;
+    struct stream *next; /* of those destroyed */
 };
 
 struct region {
@@ -68,6 +73,7 @@ static struct standin_counts counts;
 static struct region registered[MAX_REGIONS], allocated[MAX_REGIONS];
 static struct stream *streams[MAX_REGIONS];
 static int n_streams;
+static struct stream *dead_streams;
 static struct stream *legacy, *per_thread; /* the driver's own */
 static struct event *all_events;
 static pid_t owner;
@@ -80,12 +86,47 @@ static struct {
     char name[64];
     int n, code, for_ever;
 } failing;
-static __thread int depth, relaxed;
+static struct {
+    char name[48];
+    int64_t n, n_failed;
+} calls[MAX_NAMES];     /* how often each entry point was called */
+static int64_t n_calls; /* of all */
+static bool is_shut_down;
+static struct {
+    char name[64];
+    int n;
+    bool is_held; /* somebody stands there */
+} holding;
+static __thread int depth, relaxed, is_spared;
+static pthread_key_t thread_end;
 
 static void violation(const char *text)
 {
     counts.violations++;
     fprintf(stderr, "standin: VIOLATION: %s\n", text);
+}
+
+static int count_call(const char *name)
+{
+    int i = 0;
+
+    while (calls[i].name[0] && strcmp(calls[i].name, name) != 0)
+        i++;
+    if (!calls[i].name[0])
+        snprintf(calls[i].name, sizeof calls[i].name, "%s", name);
+    calls[i].n++;
+    return i;
+}
+
+/* Under the lock: stands still until the test lets it go. */
+static void wait_held(const char *name)
+{
+    if (strcmp(holding.name, name) != 0 || --holding.n != 0)
+        return;
+    holding.is_held = true;
+    pthread_cond_broadcast(&changed);
+    while (holding.is_held)
+        pthread_cond_wait(&changed, &lock);
 }
 
 /* Under the lock: what every call checks.  Nonzero: the call fails with it. */
@@ -95,16 +136,25 @@ static int enter(const char *name, bool needs_context)
         owner = getpid();
     if (owner != getpid())
         violation("called in a forked child");
+    if (is_spared)
+        return OK;
+    if (is_shut_down)
+        return DEINITIALIZED;
+    int which = count_call(name);
+    n_calls++;
+    wait_held(name);
+    if ((strcmp(failing.name, name) == 0 || failing.name[0] == '*') &&
+        --failing.n <= 0) {
+        int code = failing.code;
+        calls[which].n_failed++;
+        if (!failing.for_ever)
+            failing.name[0] = '\0';
+        return code;
+    }
     if (needs_context && depth == 0) {
         violation(name);
         fprintf(stderr, "standin: ... without a current context\n");
         return NO_CONTEXT;
-    }
-    if (strcmp(failing.name, name) == 0 && --failing.n <= 0) {
-        int code = failing.code;
-        if (!failing.for_ever)
-            failing.name[0] = '\0';
-        return code;
     }
     return OK;
 }
@@ -154,6 +204,14 @@ static int add(struct region *list, const void *data, size_t bytes)
     return NO_MEMORY;
 }
 
+static size_t size_of(const struct region *list, const void *data)
+{
+    for (int i = 0; i < MAX_REGIONS; i++)
+        if (list[i].data == data)
+            return list[i].bytes;
+    return 0;
+}
+
 static bool drop(struct region *list, const void *data)
 {
     for (int i = 0; i < MAX_REGIONS; i++)
@@ -173,8 +231,9 @@ static bool in_use(const void *data, size_t bytes)
         for (struct op *op = streams[i]->first; op; op = op->next) {
             const uint8_t *a = op->kind == COPY ? op->from : op->in;
             const uint8_t *b = op->kind == COPY ? op->to : op->out;
+            size_t n = op->kind == COPY ? op->bytes : op->n;
             if ((op->kind == COPY || op->kind == KERNEL) &&
-                ((a >= low && a < high) || (b >= low && b < high)))
+                ((a + n > low && a < high) || (b + n > low && b < high)))
                 return true;
         }
     return false;
@@ -238,9 +297,11 @@ static void *stream_body(void *self)
         pthread_mutex_unlock(&lock);
         execute(op, us, bandwidth);
         pthread_mutex_lock(&lock);
-        if (op->kind == RECORD) {
-            op->event->done = op->generation;
+        if (op->kind == RECORD && --*op->parts_left == 0) {
+            if (op->event->done < op->generation)
+                op->event->done = op->generation;
             clock_gettime(CLOCK_MONOTONIC, &op->event->at);
+            free(op->parts_left);
         }
         s->first = op->next;
         if (!s->first)
@@ -259,6 +320,8 @@ static struct stream *stream_new(void)
     struct stream *s = calloc(1, sizeof *s);
     s->last = &s->first;
     s->is_live = true;
+    if (n_streams == MAX_REGIONS)
+        abort();
     streams[n_streams++] = s;
     pthread_create(&s->thread, NULL, stream_body, s);
     return s;
@@ -292,6 +355,16 @@ static struct op *enqueue(void *stream, int kind)
     return op;
 }
 
+/* At the end of each thread that had a context. */
+static void check_thread(void *unused)
+{
+    (void)unused;
+    pthread_mutex_lock(&lock);
+    if (depth != 0 && !counts.forgives_depth)
+        violation("a thread ended with a context pushed");
+    pthread_mutex_unlock(&lock);
+}
+
 static void unsafe_call(const char *name)
 {
     if (is_capturing && !relaxed) {
@@ -317,12 +390,14 @@ API int cuDriverGetVersion(int *version)
 
 API int cuGetErrorName(int code, const char **name)
 {
+    BEGIN("cuGetErrorName", false);
     *name = code == NO_MEMORY   ? "CUDA_ERROR_OUT_OF_MEMORY"
             : code == 100       ? "CUDA_ERROR_NO_DEVICE"
             : code == NOT_READY ? "CUDA_ERROR_NOT_READY"
             : code == 719       ? "CUDA_ERROR_LAUNCH_FAILED"
+            : code == 4         ? "CUDA_ERROR_DEINITIALIZED"
                                 : "CUDA_ERROR_UNKNOWN";
-    return OK;
+    END(OK);
 }
 
 API int cuDeviceGetCount(int *n)
@@ -342,16 +417,25 @@ API int cuDeviceGet(int *out, int ordinal)
 API int cuDeviceGetName(char *name, int n, int device)
 {
     (void)device;
+    BEGIN("cuDeviceGetName", false);
     snprintf(name, (size_t)n, "stand-in");
-    return OK;
+    END(OK);
 }
 
 API int cuDeviceGetAttribute(int *value, int attribute, int device)
 {
-    (void)attribute;
     (void)device;
-    *value = 0;
-    return OK;
+    BEGIN("cuDeviceGetAttribute", false);
+    /* "domain bus device", hexadecimal: attributes 50, 33, 34. */
+    int id[3] = {0, 0, 0};
+    const char *place = getenv("STANDIN_PCI");
+    if (place)
+        sscanf(place, "%x:%x:%x", &id[0], &id[1], &id[2]);
+    *value = attribute == 50   ? id[0]
+             : attribute == 33 ? id[1]
+             : attribute == 34 ? id[2]
+                               : 0;
+    END(OK);
 }
 
 API int cuDevicePrimaryCtxRetain(void **out, int device)
@@ -377,8 +461,10 @@ API int cuDevicePrimaryCtxRelease_v2(int device)
 API int cuCtxPushCurrent_v2(void *context)
 {
     BEGIN("cuCtxPushCurrent", false);
-    if (context != &counts)
+    if (context != &counts || n_retained == 0)
         violation("pushed a context that is none");
+    /* Any value but NULL: the thread's end looks at what it left. */
+    pthread_setspecific(thread_end, &counts);
     depth++;
     END(OK);
 }
@@ -393,14 +479,16 @@ API int cuCtxPopCurrent_v2(void **context)
 
 API int cuCtxGetCurrent(void **context)
 {
+    BEGIN("cuCtxGetCurrent", false);
     *context = depth ? &counts : NULL;
-    return OK;
+    END(OK);
 }
 
 API int cuCtxGetDevice(int *device)
 {
+    BEGIN("cuCtxGetDevice", true);
     *device = 0;
-    return OK;
+    END(OK);
 }
 
 API int cuMemHostRegister_v2(void *data, size_t bytes, unsigned flags)
@@ -414,17 +502,30 @@ API int cuMemHostRegister_v2(void *data, size_t bytes, unsigned flags)
     pthread_mutex_unlock(&lock);
     /* Registering faults every page in; where the kernel has no such advice,
      * whoever writes first pays. */
-    madvise(data, bytes, 23 /* MADV_POPULATE_WRITE */);
+    if (!getenv("STANDIN_LAZY"))
+        madvise(data, bytes, 23 /* MADV_POPULATE_WRITE */);
     return code;
 }
 
 API int cuMemHostUnregister(void *data)
 {
     BEGIN("cuMemHostUnregister", true);
-    if (in_use(data, 1))
+    if (in_use(data, size_of(registered, data)))
         violation("memory unregistered while a copy reads it");
     if (!drop(registered, data))
         violation("memory unregistered that was not registered");
+    END(OK);
+}
+
+/* Asked for the kind of memory only (2): 1 host, 2 device. */
+API int cuPointerGetAttribute(void *out, int attribute, unsigned long long data)
+{
+    void *p = (void *)(uintptr_t)data;
+    BEGIN("cuPointerGetAttribute", true);
+    int kind = covers(registered, p, 1) ? 1 : covers(allocated, p, 1) ? 2 : 0;
+    if (attribute != 2 || !kind)
+        END(INVALID);
+    memcpy(out, &kind, sizeof kind);
     END(OK);
 }
 
@@ -441,7 +542,7 @@ API int cuMemFree_v2(unsigned long long data)
 {
     void *p = (void *)(uintptr_t)data;
     BEGIN("cuMemFree", true);
-    if (in_use(p, 1))
+    if (in_use(p, size_of(allocated, p)))
         violation("device memory freed while in use");
     if (!drop(allocated, p))
         violation("device memory freed twice");
@@ -511,7 +612,13 @@ API int cuStreamDestroy_v2(void *stream)
     pthread_cond_broadcast(&changed);
     pthread_mutex_unlock(&lock);
     pthread_join(s->thread, NULL);
-    return OK;
+    pthread_mutex_lock(&lock);
+    for (int i = 0; i < n_streams; i++)
+        if (streams[i] == s)
+            streams[i--] = streams[--n_streams];
+    s->next = dead_streams; /* kept: somebody may destroy it again */
+    dead_streams = s;
+    END(OK);
 }
 
 API int cuStreamSynchronize(void *stream)
@@ -548,6 +655,7 @@ API int cuStreamWaitEvent(void *stream, void *event, unsigned flags)
     if (!e->is_live)
         violation("waits for a destroyed event");
     struct op *op = enqueue(stream, WAIT);
+    stream_of(stream)->n_waits++;
     op->event = e;
     op->generation = e->recorded;
     END(OK);
@@ -578,6 +686,22 @@ API int cuEventDestroy_v2(void *event)
     END(OK);
 }
 
+/* Under the lock. */
+static void record_part(struct event *e, void *stream, int *parts_left)
+{
+    struct op *op = enqueue(stream, RECORD);
+    op->event = e;
+    op->generation = e->recorded;
+    op->parts_left = parts_left;
+}
+
+static int *parts_new(int n)
+{
+    int *parts = malloc(sizeof *parts);
+    *parts = n;
+    return parts;
+}
+
 API int cuEventRecord(void *event, void *stream)
 {
     struct event *e = event;
@@ -586,9 +710,32 @@ API int cuEventRecord(void *event, void *stream)
         violation("records a destroyed event");
     if (captured && stream == captured)
         violation("an event of ours became a part of a graph");
-    struct op *op = enqueue(stream, RECORD);
-    op->event = e;
-    op->generation = ++e->recorded;
+    e->recorded++;
+    record_part(e, stream, parts_new(1));
+    END(OK);
+}
+
+/* Every stream that there is takes a part in it. */
+API int cuCtxRecordEvent(void *context, void *event)
+{
+    struct event *e = event;
+    int n = 0;
+    BEGIN("cuCtxRecordEvent", false);
+    if (context != &counts || !e->is_live)
+        violation("records a destroyed event, or none of this context");
+    if (captured || is_capturing) {
+        counts.broken_captures++;
+        END(CAPTURE_UNSUPPORTED);
+    }
+    for (int i = 0; i < n_streams; i++)
+        n += streams[i]->is_live;
+    e->recorded++;
+    int *parts = n ? parts_new(n) : NULL;
+    for (int i = 0; i < n_streams; i++)
+        if (streams[i]->is_live)
+            record_part(e, streams[i], parts);
+    if (n == 0)
+        e->done = e->recorded;
     END(OK);
 }
 
@@ -622,10 +769,11 @@ API int cuEventElapsedTime(float *ms, void *from, void *to)
 
 API int cuThreadExchangeStreamCaptureMode(int *mode)
 {
+    BEGIN("cuThreadExchangeStreamCaptureMode", false);
     int old = relaxed ? 2 : 0;
     relaxed = *mode == 2;
     *mode = old;
-    return OK;
+    END(OK);
 }
 
 API int cuModuleLoadData(void **out, const void *image)
@@ -680,6 +828,68 @@ API void standin_counts(struct standin_counts *out)
 {
     pthread_mutex_lock(&lock);
     *out = counts;
+    out->depth = depth;
+    pthread_mutex_unlock(&lock);
+}
+
+API int64_t standin_calls(const char *name, int failed)
+{
+    int64_t n = name ? 0 : n_calls;
+
+    pthread_mutex_lock(&lock);
+    for (int i = 0; i < MAX_NAMES; i++)
+        if (name && strcmp(calls[i].name, name) == 0)
+            n = failed ? calls[i].n_failed : calls[i].n;
+    pthread_mutex_unlock(&lock);
+    return n;
+}
+
+API int64_t standin_waits(void *stream)
+{
+    pthread_mutex_lock(&lock);
+    int64_t n = stream_of(stream)->n_waits;
+    pthread_mutex_unlock(&lock);
+    return n;
+}
+
+API void standin_hold(const char *name, int n)
+{
+    pthread_mutex_lock(&lock);
+    snprintf(holding.name, sizeof holding.name, "%s", name ? name : "");
+    holding.n = n;
+    holding.is_held = false;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
+}
+
+API void standin_wait_held(void)
+{
+    pthread_mutex_lock(&lock);
+    while (!holding.is_held)
+        pthread_cond_wait(&changed, &lock);
+    pthread_mutex_unlock(&lock);
+}
+
+API void standin_spare(int on)
+{
+    is_spared = on;
+}
+
+API void standin_shut_down(void)
+{
+    pthread_mutex_lock(&lock);
+    is_shut_down = true;
+    for (int i = 0; i < n_streams; i++)
+        while (streams[i]->n_queued)
+            pthread_cond_wait(&changed, &lock);
+    counts.live_objects = 0;
+    pthread_mutex_unlock(&lock);
+}
+
+API void standin_forgive_depth(void)
+{
+    pthread_mutex_lock(&lock);
+    counts.forgives_depth = 1;
     pthread_mutex_unlock(&lock);
 }
 
@@ -729,6 +939,7 @@ static void let_go(void)
 
 __attribute__((constructor)) static void begin(void)
 {
+    pthread_key_create(&thread_end, check_thread);
     pthread_atfork(hold, let_go, let_go);
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -71,6 +72,31 @@ START_TEST(test_memory_that_cannot_be_pinned_is_plain_and_says_why)
                   rig.err.text);
     stoker_loader_close(&loader);
     ck_assert_int_eq(rig_counts().violations, 0);
+}
+END_TEST
+
+/* A driver that refuses to pin: the limit that may be why is named. */
+START_TEST(test_limit_on_locked_memory_is_explained)
+{
+    stoker_options opt = rig_options(-1, STOKER_U8);
+    struct rlimit small = {64 << 10, 64 << 10};
+    stoker_stats stats = {.size = sizeof stats};
+
+    ck_assert_int_eq(setrlimit(RLIMIT_MEMLOCK, &small), 0);
+    stoker_loader *loader = rig_open(&opt); /* by itself no reason to fail */
+    stoker_batch_release(rig_next(loader));
+    stoker_loader_stats(loader, &stats);
+    ck_assert_str_eq(stats.pin_reason, "");
+    stoker_loader_close(&loader);
+    rig.fail_call("cuMemHostRegister", 1, 2, 1);
+    opt.pin = STOKER_PIN_AUTO;
+    loader = rig_open(&opt);
+    stoker_batch_release(rig_next(loader));
+    stoker_loader_stats(loader, &stats);
+    ck_assert_msg(strstr(stats.pin_reason, "OUT_OF_MEMORY") &&
+                      strstr(stats.pin_reason, "ulimit -l) is 64 KB"),
+                  "%s", stats.pin_reason);
+    stoker_loader_close(&loader);
 }
 END_TEST
 
@@ -272,6 +298,7 @@ int main(int argc, char **argv)
                    test_slot_of_a_captured_stream_waits_for_the_captures_end);
     tcase_add_test(tc, test_more_streams_than_a_batch_remembers);
     tcase_add_test(tc, test_device_info_is_measured);
+    tcase_add_test(tc, test_limit_on_locked_memory_is_explained);
     tcase_add_loop_test(tc, test_process_may_end_with_copies_in_flight, 0, 2);
     return run(tc, true);
 }
