@@ -131,9 +131,26 @@ static void run(struct bench *b, const char *name, int width, int height,
            parts[0], parts[1], parts[0] + parts[1]);
 }
 
-/* An argument names the one cpu level to run. */
+/* Arguments name the one cpu level to run, and the one line of its table. */
 int main(int argc, char **argv)
 {
+    static const struct line {
+        const char *name;
+        int width, height, dtype, interpolation, order;
+    } lines[] = {
+        {"imagenet", 468, 401, STOKER_U8, STOKER_BILINEAR, 0},
+        {"imagenet", 468, 401, STOKER_F16, STOKER_BILINEAR, 0},
+        {"imagenet", 468, 401, STOKER_BF16, STOKER_BILINEAR, 0},
+        {"imagenet", 468, 401, STOKER_F32, STOKER_BILINEAR, 0},
+        {"imagenet", 468, 401, STOKER_U8, STOKER_BILINEAR, 1},
+        {"imagenet", 468, 401, STOKER_U8, STOKER_BILINEAR, -1},
+        {"imagenet", 468, 401, STOKER_U8, STOKER_BICUBIC, 0},
+        {"imagenet", 468, 401, STOKER_U8, STOKER_BICUBIC, 1},
+        {"12 Mpx", 4000, 3000, STOKER_U8, STOKER_BILINEAR, 0},
+        {"12 Mpx", 4000, 3000, STOKER_U8, STOKER_BILINEAR, 1},
+        {"12 Mpx", 4000, 3000, STOKER_U8, STOKER_BICUBIC, 0},
+    };
+    int only = argc > 2 ? atoi(argv[2]) : -1;
     struct bench *b = calloc(1, sizeof *b);
     b->stride = 4608 + 2 * STK_STRIP_SLACK;
     b->plane = b->stride * STRIP;
@@ -148,15 +165,12 @@ int main(int argc, char **argv)
         if (stk_cpu_resolve(cpu) != cpu ||
             (argc > 1 && strcmp(argv[1], stk_cpu_name(cpu)) != 0))
             continue;
-        for (int dtype = STOKER_U8; dtype <= STOKER_F32; dtype++)
-            run(b, "imagenet", 468, 401, cpu, dtype, STOKER_BILINEAR, 0);
-        run(b, "imagenet", 468, 401, cpu, STOKER_U8, STOKER_BILINEAR, 1);
-        run(b, "imagenet", 468, 401, cpu, STOKER_U8, STOKER_BILINEAR, -1);
-        run(b, "imagenet", 468, 401, cpu, STOKER_U8, STOKER_BICUBIC, 0);
-        run(b, "imagenet", 468, 401, cpu, STOKER_U8, STOKER_BICUBIC, 1);
-        run(b, "12 Mpx", 4000, 3000, cpu, STOKER_U8, STOKER_BILINEAR, 0);
-        run(b, "12 Mpx", 4000, 3000, cpu, STOKER_U8, STOKER_BILINEAR, 1);
-        run(b, "12 Mpx", 4000, 3000, cpu, STOKER_U8, STOKER_BICUBIC, 0);
+        for (int i = 0; i < (int)(sizeof lines / sizeof *lines); i++) {
+            const struct line *l = &lines[i];
+            if (only < 0 || only == i)
+                run(b, l->name, l->width, l->height, cpu, l->dtype,
+                    l->interpolation, l->order);
+        }
     }
     free(b->source);
     free(b->slots);

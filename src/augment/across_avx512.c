@@ -166,14 +166,37 @@ INLINE __m512i joined(const __m512i sum[3])
     return _mm512_add_epi32(_mm512_slli_epi32(high, 8), sum[0]);
 }
 
-/* pick and weight: copies of a group's that stay in registers. */
+/* pick and weight: copies of a group's that stay in registers.  The high
+ * part's sum, shifted, is what the low part adds to: no joining. */
 INLINE __m512i pairs_of(__m512i pick, const __m512i *weight, const uint8_t *at)
 {
     __m512i v = _mm512_maskz_permutexvar_epi8(0x5555555555555555, pick,
                                               _mm512_loadu_si512(at));
-    __m512i high = _mm512_madd_epi16(v, weight[0]);
-    __m512i low = _mm512_dpwssd_epi32(_mm512_set1_epi32(HALF), v, weight[1]);
-    return _mm512_add_epi32(_mm512_slli_epi32(high, 11), low);
+    __m512i sum =
+        _mm512_dpwssd_epi32(_mm512_set1_epi32(HALF >> 11), v, weight[0]);
+    return _mm512_dpwssd_epi32(_mm512_slli_epi32(sum, 11), v, weight[1]);
+}
+
+INLINE __m512i four_taps(__m512i pick, const uint8_t *at, const bool wide)
+{
+    __m512i v = _mm512_loadu_si512(at);
+    return wide ? _mm512_permutex2var_epi8(v, pick, _mm512_loadu_si512(at + 64))
+                : _mm512_permutexvar_epi8(pick, v);
+}
+
+/* A number of quads that is known while compiling: digit by digit. */
+INLINE __m512i few_quads_of(__m512i pick, const __m512i *weight,
+                            const uint8_t *at, const int quads)
+{
+    __m512i v[4], sum = _mm512_set1_epi32(HALF >> 16);
+    for (int q = 0; q < quads; q++)
+        v[q] = four_taps(pick, at + 4 * q, false);
+    for (int e = 2; e >= 0; e--) {
+        for (int q = 0; q < quads; q++)
+            sum = _mm512_dpbusd_epi32(sum, v[q], weight[3 * q + e]);
+        sum = e ? _mm512_slli_epi32(sum, 8) : sum;
+    }
+    return sum;
 }
 
 INLINE __m512i quads_of(__m512i pick, const __m512i *weight, const uint8_t *at,
@@ -182,10 +205,7 @@ INLINE __m512i quads_of(__m512i pick, const __m512i *weight, const uint8_t *at,
     __m512i sum[3] = {_mm512_set1_epi32(HALF), _mm512_setzero_si512(),
                       _mm512_setzero_si512()};
     for (int q = 0; q < quads; q++, at += 4) {
-        __m512i v = _mm512_loadu_si512(at);
-        v = wide
-                ? _mm512_permutex2var_epi8(v, pick, _mm512_loadu_si512(at + 64))
-                : _mm512_permutexvar_epi8(pick, v);
+        __m512i v = four_taps(pick, at, wide);
         for (int e = 0; e < 3; e++)
             sum[e] = _mm512_dpbusd_epi32(sum[e], v, weight[3 * q + e]);
     }
@@ -298,9 +318,10 @@ INLINE void run_near(const struct stk_axis *axis, const struct job *job,
             const size_t at_c = dwords ? c * padded + i : i;
             const uint8_t *at = job->from[c] + g->base[0];
             for (int32_t r = 0; r < n_rows; r++, at += stride) {
-                __m512i v = form == PAIRS ? pairs_of(pick, weight, at)
-                                          : quads_of(pick, weight, at, quads,
-                                                     form == WIDE);
+                __m512i v =
+                    form == PAIRS ? pairs_of(pick, weight, at)
+                    : fixed       ? few_quads_of(pick, weight, at, quads)
+                            : quads_of(pick, weight, at, quads, form == WIDE);
                 put(&to, dwords, r, c, at_c, scale, real, level(v, is_cubic));
             }
         }
