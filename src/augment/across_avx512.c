@@ -259,32 +259,34 @@ struct sink {
     ptrdiff_t step;
 };
 
+/* A sum of cubic weights may leave what p << 22 and a fraction can be. */
+INLINE __m512i clipped(__m512i sum)
+{
+    sum = _mm512_max_epi32(sum, _mm512_setzero_si512());
+    return _mm512_min_epi32(sum,
+                            _mm512_set1_epi32((256 << STK_WEIGHT_BITS) - 1));
+}
+
+/* p << 16 | p << 7 of sums p << 22 and a fraction: their upper words are p << 6
+ * and six bits that a mask leaves out. */
+INLINE __m512i dwords_of(__m512i sum)
+{
+    sum = _mm512_and_si512(sum, _mm512_set1_epi32(255 << STK_WEIGHT_BITS));
+    return _mm512_madd_epi16(sum, _mm512_set1_epi32(0x10080 / 64 << 16));
+}
+
 /* at: the group's place in the target row. */
 INLINE void put(const struct sink *to, const bool dwords, int32_t r, size_t c,
-                size_t at, __m512i scale, __mmask16 real, __m512i v)
-{
-    if (dwords)
-        _mm512_store_si512(to->dwords[r] + at, _mm512_mullo_epi32(v, scale));
-    else
-        _mm_mask_storeu_epi8(to->bytes[c] + r * to->step + (ptrdiff_t)at, real,
-                             _mm512_cvtepi32_epi8(v));
-}
-
-/* p * 0x10080 is p << 16 | p << 7; kept opaque, or else it becomes three
- * operations that cost more than one multiplication. */
-INLINE __m512i dword_scale(void)
-{
-    __m512i scale = _mm512_set1_epi32(0x10080);
-    __asm__("" : "+v"(scale));
-    return scale;
-}
-
-INLINE __m512i level(__m512i sum, const bool is_cubic)
+                size_t at, __mmask16 real, __m512i sum, const bool is_cubic)
 {
     if (is_cubic)
-        sum = _mm512_max_epi32(sum, _mm512_setzero_si512());
-    sum = _mm512_srli_epi32(sum, STK_WEIGHT_BITS);
-    return is_cubic ? _mm512_min_epi32(sum, _mm512_set1_epi32(255)) : sum;
+        sum = clipped(sum);
+    if (dwords)
+        _mm512_store_si512(to->dwords[r] + at, dwords_of(sum));
+    else
+        _mm_mask_storeu_epi8(
+            to->bytes[c] + r * to->step + (ptrdiff_t)at, real,
+            _mm512_cvtepi32_epi8(_mm512_srli_epi32(sum, STK_WEIGHT_BITS)));
 }
 
 struct job {
@@ -303,7 +305,6 @@ INLINE void run_near(const struct stk_axis *axis, const struct job *job,
     const struct sink to = job->to;
     const int32_t n_rows = job->n_rows;
     const size_t stride = job->stride;
-    __m512i scale = dword_scale();
     int quads = fixed ? fixed / 3 : (axis->taps + 3) / 4;
     for (size_t i = 0; i < padded; i += 16) {
         const uint8_t *packed = axis->packed + i / 16 * step;
@@ -322,7 +323,7 @@ INLINE void run_near(const struct stk_axis *axis, const struct job *job,
                     form == PAIRS ? pairs_of(pick, weight, at)
                     : fixed       ? few_quads_of(pick, weight, at, quads)
                             : quads_of(pick, weight, at, quads, form == WIDE);
-                put(&to, dwords, r, c, at_c, scale, real, level(v, is_cubic));
+                put(&to, dwords, r, c, at_c, real, v, is_cubic);
             }
         }
     }
@@ -335,7 +336,6 @@ INLINE void run_far(const struct stk_axis *axis, const struct job *job,
     const struct sink to = job->to;
     const int32_t n_rows = job->n_rows;
     const size_t stride = job->stride;
-    __m512i scale = dword_scale();
     int chunks = (axis->taps + 15) / 16;
     for (size_t i = 0; i < padded; i += 16) {
         const void *packed = axis->packed + i / 16 * step;
@@ -345,8 +345,8 @@ INLINE void run_far(const struct stk_axis *axis, const struct job *job,
             const size_t at_c = dwords ? c * padded + i : i;
             const uint8_t *row = job->from[c];
             for (int32_t r = 0; r < n_rows; r++, row += stride)
-                put(&to, dwords, r, c, at_c, scale, real,
-                    level(far_of(packed, row, chunks), is_cubic));
+                put(&to, dwords, r, c, at_c, real, far_of(packed, row, chunks),
+                    is_cubic);
         }
     }
 }

@@ -106,16 +106,17 @@ static int make_rows(struct stk_placer *p)
     return 0;
 }
 
-/* The ring holds what the taps of one output row need and a strip more. */
+/* The ring holds what the taps of one output row need, and what comes in
+ * before the next rows are made. */
 static int make_ring(struct stk_placer *p)
 {
     p->n_ring = 0;
     if (p->y.identity)
         return 0;
-    size_t taps = (size_t)p->y.taps, n = STK_STRIP_ROWS;
-    while (n < taps + STK_STRIP_ROWS)
-        n *= 2;
     bool bytes = p->route != STK_ROUTE_ACROSS_DOWN;
+    size_t more = bytes ? STK_STRIP_ROWS : STK_CHUNK_ROWS, n = more;
+    while (n < (size_t)p->y.taps + more)
+        n *= 2;
     size_t stride = bytes ? stride_of(p->x.in) : p->x.padded * 4;
     if (stk_scratch_reserve(&p->ring_memory, 3 * n * stride) < 0)
         return -ENOMEM;
@@ -125,7 +126,7 @@ static int make_ring(struct stk_placer *p)
     if (bytes)
         cut_rows(&p->held, &at, n, stride);
 
-    size_t list = 2 * taps + 4, pointers = list + 3 * n;
+    size_t list = 2 * (size_t)p->y.taps + 4, pointers = list + 3 * n;
     size_t weights = list + 3 * (list + 4);
     if (stk_scratch_reserve(&p->tap_memory, pointers * sizeof(void *) +
                                                 weights * sizeof(uint32_t)) < 0)
@@ -209,6 +210,8 @@ int stk_placer_begin(struct stk_placer *p, const struct stk_geometry *g,
         }
         if (!p->y.identity)
             p->kernels->weights(&p->y);
+        if (p->route == STK_ROUTE_ACROSS_DOWN)
+            p->y_is_packed = p->kernels->halves(&p->y);
         if (make_rows(p) < 0 || make_ring(p) < 0)
             goto out;
     }

@@ -6,6 +6,7 @@
 
 void stk_weights_avx2(struct stk_axis *axis);
 void stk_pack_avx2(struct stk_axis *axis);
+bool stk_halves_avx2(struct stk_axis *axis);
 void stk_across_avx2(const struct stk_axis *axis, const uint8_t *const from[3],
                      size_t stride, int32_t n_rows, uint32_t *const *to);
 void stk_across_bytes_avx2(const struct stk_axis *axis,

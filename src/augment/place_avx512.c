@@ -93,22 +93,9 @@ INLINE void down_planes(const struct stk_row_taps *taps, const uint32_t **rows,
     }
 }
 
-/* A pixel is there as p << 16 and p << 7: its weight in two halves. */
-static void pack_halves(const struct stk_row_taps *taps)
-{
-    for (int32_t t = 0; t < taps->n; t++) {
-        int32_t k = taps->weight[t], high = k >> 7;
-        if (high > 32767)
-            high = 32767;
-        taps->packed[t] = ((uint32_t)high & 0xffff) | (uint32_t)(k - high * 128)
-                                                          << 16;
-    }
-}
-
 static void down(const struct stk_row_taps *taps, const uint32_t **rows,
                  size_t plane, size_t n, uint8_t *const to[3])
 {
-    pack_halves(taps);
     if (taps->cubic) {
         if (taps->n == 4)
             down_planes(taps, rows, plane, n, to, 4, true);
@@ -242,6 +229,7 @@ static void fence(void)
 const struct stk_place_kernels stk_place_avx512 = {
     .weights = stk_weights_avx512,
     .pack = stk_pack_avx512,
+    .halves = stk_halves_avx512,
     .across = stk_across_avx512,
     .across_bytes = stk_across_bytes_avx512,
     .down = down,

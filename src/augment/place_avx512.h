@@ -6,6 +6,7 @@
 
 void stk_weights_avx512(struct stk_axis *axis);
 void stk_pack_avx512(struct stk_axis *axis);
+bool stk_halves_avx512(struct stk_axis *axis);
 void stk_across_avx512(const struct stk_axis *axis,
                        const uint8_t *const from[3], size_t stride,
                        int32_t n_rows, uint32_t *const *to);

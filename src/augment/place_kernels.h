@@ -22,15 +22,22 @@ struct stk_emit {
     uint16_t high[3][256] __attribute__((aligned(64)));
 };
 
-/* The taps of one output row in the vertical pass; weights sum up to 2^22 and
- * each is at most STK_TAP_LIMIT (a larger one comes in two halves).  The lists
- * have room for three more, which kernels may fill. */
+/* The taps of one output row in the vertical pass; weights sum up to 2^22.
+ * From dword rows, packed holds a weight's halves: the part that multiplies
+ * p << 7 below, that of p << 16 above.  Weights over STK_TAP_LIMIT have no
+ * halves and come as two taps.  From bytes, weight is set, and packed is the
+ * kernel's own; the lists have room for three more, which it may fill. */
 enum { STK_TAP_LIMIT = 32767 * 128 + 32767 };
+static inline uint32_t stk_halves_of(int32_t weight)
+{
+    int32_t high = weight >> 7 > 32767 ? 32767 : weight >> 7;
+    return ((uint32_t)high & 0xffff) | (uint32_t)(weight - high * 128) << 16;
+}
 struct stk_row_taps {
     int32_t n;
     bool cubic; /* sums may leave 0 ... 255 */
     int32_t *weight;
-    uint32_t *packed; /* [3 * (n + 4)], for the kernel's own use */
+    uint32_t *packed; /* [3 * (n + 4)] */
 };
 
 /* A row between the passes: dword p << 16 | p << 7 for each pixel p, so that
@@ -39,6 +46,9 @@ struct stk_place_kernels {
     /* Weights of an axis; then the form that _across wants. */
     void (*weights)(struct stk_axis *axis);
     void (*pack)(struct stk_axis *axis);
+    /* The halves of a vertical axis to packed, [taps][padded] dwords; false
+     * where a weight is over STK_TAP_LIMIT. */
+    bool (*halves)(struct stk_axis *axis);
     /* Horizontal pass over rows of planes: to dword rows, or to bytes. */
     void (*across)(const struct stk_axis *axis, const uint8_t *const from[3],
                    size_t stride, int32_t n_rows, uint32_t *const *to);

@@ -17,6 +17,18 @@ static void no_pack(struct stk_axis *axis)
     axis->packing = 0;
 }
 
+static bool halves(struct stk_axis *axis)
+{
+    uint32_t *to = (uint32_t *)(void *)axis->packed;
+    size_t n = (size_t)axis->taps * axis->padded;
+    for (size_t i = 0; i < n; i++) {
+        if (axis->weight[i] > STK_TAP_LIMIT)
+            return false;
+        to[i] = stk_halves_of(axis->weight[i]);
+    }
+    return true;
+}
+
 static inline uint8_t pixel_of(const struct stk_axis *axis, const uint8_t *row,
                                size_t i)
 {
@@ -71,8 +83,10 @@ static void down(const struct stk_row_taps *taps, const uint32_t **rows,
                 sum[i] = HALF;
             for (int32_t t = 0; t < taps->n; t++) {
                 const uint32_t *row = rows[t] + c * plane + x;
+                int32_t weight = (int16_t)(taps->packed[t] & 0xffff) * 128 +
+                                 (int16_t)(taps->packed[t] >> 16);
                 for (size_t i = 0; i < m; i++)
-                    sum[i] += (int32_t)(row[i] >> 16) * taps->weight[t];
+                    sum[i] += (int32_t)(row[i] >> 16) * weight;
             }
             write_sums(sum, m, to[c] + x);
         }
@@ -129,6 +143,7 @@ static void no_fence(void)
 const struct stk_place_kernels stk_place_plain = {
     .weights = stk_axis_weights,
     .pack = no_pack,
+    .halves = halves,
     .across = across,
     .across_bytes = across_bytes,
     .down = down,

@@ -32,16 +32,22 @@ static bool is_direct(const struct stk_placer *p)
     return p->emit.dtype == STOKER_U8 && !p->emit.interleaved;
 }
 
+/* Bytes from one output row to the next; a vertical flip goes up. */
+static ptrdiff_t row_step(const struct stk_placer *p)
+{
+    ptrdiff_t bytes = (ptrdiff_t)p->element_bytes * p->program->out_width;
+    if (p->emit.interleaved)
+        bytes *= 3;
+    return p->flip_vertical ? -bytes : bytes;
+}
+
 /* Where the last pass puts output rows j, j + 1, ...: to and the step. */
 static ptrdiff_t aim(const struct stk_placer *p, int32_t j, uint8_t *to[3])
 {
     uint8_t *row = is_direct(p) ? stk_placer_row(p, j) : NULL;
     for (size_t c = 0; c < 3; c++)
         to[c] = row ? row + c * p->emit.plane_bytes : p->stage.first[c];
-    if (!is_direct(p))
-        return (ptrdiff_t)p->stage.stride;
-    ptrdiff_t width = p->program->out_width;
-    return p->flip_vertical ? -width : width;
+    return row ? row_step(p) : (ptrdiff_t)p->stage.stride;
 }
 
 /* Turns n staged rows into elements of rows j, j + 1, ... */
@@ -70,12 +76,12 @@ static inline void prefetch_line(const uint8_t *line)
 #endif
 }
 
-/* Output rows come from DRAM: asks for the line of one some rows ahead. */
-static void prefetch_row(const struct stk_placer *p, int32_t j)
+/* Output rows come from DRAM: asks for the lines of one that is made some
+ * rows later.  Rows of floats are streamed past the caches. */
+static void prefetch_row(const struct stk_placer *p, const uint8_t *row)
 {
-    if (p->emit.dtype == STOKER_F32 || j + PREFETCH_ROWS >= p->y.n)
+    if (p->emit.dtype == STOKER_F32)
         return;
-    const uint8_t *row = stk_placer_row(p, j + PREFETCH_ROWS);
     size_t bytes = (size_t)p->x.n * p->element_bytes;
     size_t planes = p->emit.interleaved ? 1 : 3;
     if (p->emit.interleaved)
@@ -150,53 +156,92 @@ static bool is_ready(const struct stk_placer *p)
     return j < p->y.n && p->y.first[j] + p->y.count[j] <= p->rows_in;
 }
 
-/* Appends one tap; those too large for the kernels' halves come as two. */
-static void add_tap(struct stk_placer *p, const void *row, int32_t weight)
+static uint32_t *ring_row(const struct stk_placer *p, size_t row)
 {
-    if (weight > STK_TAP_LIMIT) {
-        p->tap_rows[p->taps.n] = row;
-        p->taps.weight[p->taps.n++] = weight / 2;
-        weight -= weight / 2;
-    }
-    p->tap_rows[p->taps.n] = row;
-    p->taps.weight[p->taps.n++] = weight;
+    return p->ring + (row & (p->n_ring - 1)) * 3 * p->ring_plane;
 }
 
-/* Lists the taps of output row j; plane is used by rings of bytes only. */
-static void list_taps(struct stk_placer *p, int32_t j, size_t plane)
+/* Lists the taps of output row j with halves of weights; a weight without
+ * them as two taps. */
+static void list_halves(struct stk_placer *p, int32_t j)
 {
+    const uint32_t *packed = (const uint32_t *)(const void *)p->y.packed + j;
     const int32_t *weight = p->y.weight + j;
-    bool dwords = p->route == STK_ROUTE_ACROSS_DOWN;
-    p->taps.n = 0;
-    size_t slot = (size_t)p->y.first[j] & (p->n_ring - 1);
-    for (int32_t t = 0; t < p->y.count[j]; t++, weight += p->y.padded) {
-        const void *row =
-            dwords ? (const void *)(p->ring + slot * 3 * p->ring_plane)
-                   : (const void *)p->at[plane][slot];
-        if (*weight != 0)
-            add_tap(p, row, *weight);
-        slot = (slot + 1) & (p->n_ring - 1);
+    size_t row = (size_t)p->y.first[j];
+    int32_t n = 0, count = p->y.count[j];
+    for (int32_t t = 0; t < count; t++, row++) {
+        size_t at = (size_t)t * p->y.padded;
+        p->tap_rows[n] = ring_row(p, row);
+        if (p->y_is_packed) {
+            p->taps.packed[n++] = packed[at];
+            continue;
+        }
+        int32_t rest = weight[at];
+        if (rest > STK_TAP_LIMIT) {
+            p->taps.packed[n++] = stk_halves_of(rest / 2);
+            p->tap_rows[n] = ring_row(p, row);
+            rest -= rest / 2;
+        }
+        p->taps.packed[n++] = stk_halves_of(rest);
+    }
+    p->taps.n = n;
+}
+
+static void down_ready(struct stk_placer *p)
+{
+    if (!is_ready(p))
+        return;
+    const bool direct = is_direct(p);
+    ptrdiff_t step = row_step(p);
+    uint8_t *row = stk_placer_row(p, p->rows_out);
+    for (; is_ready(p); p->rows_out++, row += step) {
+        uint8_t *out[3];
+        for (size_t c = 0; c < 3; c++)
+            out[c] = direct ? row + c * p->emit.plane_bytes : p->stage.first[c];
+        list_halves(p, p->rows_out);
+        if (p->rows_out + PREFETCH_ROWS < p->y.n)
+            prefetch_row(p, row + PREFETCH_ROWS * step);
+        p->kernels->down(&p->taps, (const uint32_t **)p->tap_rows,
+                         p->ring_plane, (size_t)p->x.n, out);
+        if (!direct)
+            p->kernels->emit(&p->emit, (const uint8_t *const *)out,
+                             (size_t)p->x.n, row);
     }
 }
 
 static void across_down(struct stk_placer *p, const struct stk_strip *strip,
                         int64_t start)
 {
-    uint32_t *to[STK_STRIP_ROWS];
-    for (int32_t i = 0; i < strip->n_rows; i++)
-        to[i] = p->ring + ((size_t)(p->rows_in + i) & (p->n_ring - 1)) * 3 *
-                              p->ring_plane;
-    p->kernels->across(&p->x, strip->plane, strip->stride, strip->n_rows, to);
-    p->rows_in += strip->n_rows;
-    first_pass_ends(p, start);
-    for (; is_ready(p); p->rows_out++) {
-        uint8_t *out[3];
-        aim(p, p->rows_out, out);
-        list_taps(p, p->rows_out, 0);
-        prefetch_row(p, p->rows_out);
-        p->kernels->down(&p->taps, (const uint32_t **)p->tap_rows,
-                         p->ring_plane, (size_t)p->x.n, out);
-        emit_rows(p, p->rows_out, 1);
+    const uint8_t *from[3] = {strip->plane[0], strip->plane[1],
+                              strip->plane[2]};
+    for (int32_t first = 0; first < strip->n_rows; first += STK_CHUNK_ROWS) {
+        uint32_t *to[STK_CHUNK_ROWS];
+        int32_t n = strip->n_rows - first;
+        if (n > STK_CHUNK_ROWS)
+            n = STK_CHUNK_ROWS;
+        for (int32_t i = 0; i < n; i++)
+            to[i] = p->ring + ((size_t)(p->rows_in + i) & (p->n_ring - 1)) * 3 *
+                                  p->ring_plane;
+        p->kernels->across(&p->x, from, strip->stride, n, to);
+        for (size_t c = 0; c < 3; c++)
+            from[c] += (size_t)n * strip->stride;
+        p->rows_in += n;
+        first_pass_ends(p, start);
+        down_ready(p);
+        start = clock_now(p);
+    }
+}
+
+/* Lists the taps of output row j in one plane's bytes, from column left on. */
+static void list_taps(struct stk_placer *p, int32_t j, size_t plane,
+                      size_t left)
+{
+    const int32_t *weight = p->y.weight + j;
+    p->taps.n = p->y.count[j];
+    for (int32_t t = 0; t < p->taps.n; t++, weight += p->y.padded) {
+        size_t slot = (size_t)(p->y.first[j] + t) & (p->n_ring - 1);
+        p->tap_rows[t] = p->at[plane][slot] + left;
+        p->taps.weight[t] = *weight;
     }
 }
 
@@ -205,9 +250,7 @@ static void down_row(struct stk_placer *p, int32_t j, size_t left, size_t n,
                      uint8_t *const to[3])
 {
     for (size_t c = 0; c < 3; c++) {
-        list_taps(p, j, c);
-        for (int32_t t = 0; t < p->taps.n; t++)
-            p->tap_rows[t] = (const uint8_t *)p->tap_rows[t] + left;
+        list_taps(p, j, c, left);
         p->kernels->down_bytes(&p->taps, (const uint8_t **)p->tap_rows, n,
                                to[c]);
     }

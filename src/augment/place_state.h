@@ -24,6 +24,7 @@ struct stk_rows {
 
 enum {
     STK_STAGE_ROWS = 16,
+    STK_CHUNK_ROWS = 8, /* taken into a ring of dwords at once */
 };
 
 struct stk_placer {
@@ -35,6 +36,7 @@ struct stk_placer {
     /* One sample, from begin to the last row. */
     struct stk_axis x, y;
     enum stk_route route;
+    bool y_is_packed; /* y.packed holds halves of weights */
     uint8_t *target;
     bool flip_vertical;
     int32_t rows_in;  /* source rows taken */

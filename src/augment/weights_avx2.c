@@ -116,3 +116,21 @@ void stk_weights_avx2(struct stk_axis *axis)
         if (lane[k] > axis->taps)
             axis->taps = lane[k];
 }
+
+bool stk_halves_avx2(struct stk_axis *axis)
+{
+    size_t n = (size_t)axis->taps * axis->padded;
+    __m256i limit = _mm256_set1_epi32(STK_TAP_LIMIT), most = limit;
+    for (size_t i = 0; i < n; i += 8) {
+        const void *at = axis->weight + i;
+        __m256i k = _mm256_load_si256((const __m256i *)at);
+        __m256i high =
+            _mm256_min_epi32(_mm256_srai_epi32(k, 7), _mm256_set1_epi32(32767));
+        __m256i low = _mm256_sub_epi32(k, _mm256_slli_epi32(high, 7));
+        most = _mm256_max_epi32(most, k);
+        _mm256_store_si256(
+            (__m256i *)(void *)(axis->packed + 4 * i),
+            _mm256_blend_epi16(high, _mm256_slli_epi32(low, 16), 0xaa));
+    }
+    return _mm256_movemask_epi8(_mm256_cmpeq_epi32(most, limit)) == -1;
+}

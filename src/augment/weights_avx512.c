@@ -118,3 +118,20 @@ void stk_weights_avx512(struct stk_axis *axis)
         else
             weights_of_8(axis, &f, i, false);
 }
+
+bool stk_halves_avx512(struct stk_axis *axis)
+{
+    size_t n = (size_t)axis->taps * axis->padded;
+    __m512i limit = _mm512_set1_epi32(STK_TAP_LIMIT), most = limit;
+    for (size_t i = 0; i < n; i += 16) {
+        __m512i k = _mm512_load_si512(axis->weight + i);
+        __m512i high =
+            _mm512_min_epi32(_mm512_srai_epi32(k, 7), _mm512_set1_epi32(32767));
+        __m512i low = _mm512_sub_epi32(k, _mm512_slli_epi32(high, 7));
+        most = _mm512_max_epi32(most, k);
+        _mm512_store_si512(axis->packed + 4 * i,
+                           _mm512_mask_blend_epi16(0xaaaaaaaa, high,
+                                                   _mm512_slli_epi32(low, 16)));
+    }
+    return _mm512_cmpeq_epi32_mask(most, limit) == 0xffff;
+}
