@@ -8,10 +8,12 @@
 #define INLINE static inline __attribute__((always_inline))
 
 enum {
-    NEAR, /* 16 bytes hold two taps of four neighbouring outputs */
+    NEAR, /* 16 bytes hold all taps of four neighbouring outputs */
+    STEP, /* they hold two taps of each, so they move with the taps */
     FAR,  /* anything: 16 taps of one output a vector */
     HALF = 1 << (STK_WEIGHT_BITS - 1),
-    NEAR_PAIRS = 18, /* pairs of taps beyond which all is FAR */
+    NEAR_PAIRS = 5,  /* pairs of taps up to which all is in one function */
+    STEP_PAIRS = 18, /* beyond which all is FAR */
 };
 
 /* Eight outputs: where the bytes of each four begin, which are taken, and
@@ -35,30 +37,28 @@ static size_t group_bytes(const struct stk_axis *axis)
                                 : 64 + (taps + 1) / 2 * 64;
 }
 
-/* The first byte that outputs i ... i + 3 read; nothing behind the slack is.
- * Returns the largest distance of their first taps from it. */
+/* The first byte that outputs i ... i + 3 read, and the largest distance of
+ * their first taps from it.  36 taps and a vector never leave the slack. */
 static int32_t base_of(const struct stk_axis *axis, size_t i, int32_t *base)
 {
     const int32_t *first = axis->first + i;
-    int32_t pairs = (axis->taps + 1) / 2, low = first[0], high = first[0];
-    for (size_t k = 1; k < 4; k++) {
-        low = first[k] < low ? first[k] : low;
-        high = first[k] > high ? first[k] : high;
-    }
-    int32_t limit = axis->in + STK_STRIP_SLACK - 16 - 2 * (pairs - 1);
-    *base = low < limit ? low : limit;
-    return high - *base;
+    int32_t a = first[0], b = first[3];
+    *base = a < b ? a : b; /* they rise, or fall where mirrored */
+    return (a < b ? b : a) - *base;
 }
 
 static int32_t choose(const struct stk_axis *axis)
 {
-    int32_t base;
-    if (axis->taps > 2 * NEAR_PAIRS)
+    int32_t base, pairs = (axis->taps + 1) / 2, most = 0;
+    if (pairs > STEP_PAIRS)
         return FAR;
-    for (size_t i = 0; i < axis->padded; i += 4)
-        if (base_of(axis, i, &base) > 14)
-            return FAR;
-    return NEAR;
+    for (size_t i = 0; i < axis->padded; i += 4) {
+        int32_t distance = base_of(axis, i, &base);
+        most = distance > most ? distance : most;
+    }
+    if (pairs <= NEAR_PAIRS && most + 2 * pairs <= 16)
+        return NEAR;
+    return most + 2 <= 16 ? STEP : FAR;
 }
 
 static void pack_near(struct stk_axis *axis)
@@ -67,16 +67,15 @@ static void pack_near(struct stk_axis *axis)
     for (size_t i = 0; i < n; i += 8) {
         uint8_t *packed = axis->packed + i / 8 * step;
         struct group *g = (struct group *)(void *)packed;
-        uint8_t pick[32];
-        memset(pick, 0x80, sizeof pick);
         base_of(axis, i, &g->base[0]);
         base_of(axis, i + 4, &g->base[1]);
-        for (size_t k = 0; k < 8; k++) {
-            int32_t at = axis->first[i + k] - g->base[k / 4];
-            pick[4 * k] = (uint8_t)at;
-            pick[4 * k + 2] = (uint8_t)(at + 1);
-        }
-        g->pick = _mm256_loadu_si256((const __m256i *)(const void *)pick);
+        const void *first = axis->first + i;
+        __m256i at = _mm256_inserti128_si256(_mm256_set1_epi32(g->base[0]),
+                                             _mm_set1_epi32(g->base[1]), 1);
+        at = _mm256_sub_epi32(_mm256_load_si256((const __m256i *)first), at);
+        /* In each dword the bytes of two words: at, none, at + 1, none. */
+        at = _mm256_or_si256(at, _mm256_slli_epi32(at, 16));
+        g->pick = _mm256_add_epi32(at, _mm256_set1_epi32((int)0x80018000));
         for (int32_t t = 0; t < axis->taps; t += 2) {
             const int32_t *k = axis->weight + (size_t)t * n + i;
             __m256i a = _mm256_load_si256((const __m256i *)(const void *)k);
@@ -137,19 +136,36 @@ INLINE __m256i joined(__m256i high, __m256i low)
     return _mm256_add_epi32(_mm256_slli_epi32(high, 11), low);
 }
 
-/* pick and weight: copies of the group's that stay in registers. */
-INLINE __m256i near_of(const struct group *g, __m256i pick,
-                       const __m256i *weight, const uint8_t *row, int pairs)
+INLINE __m256i bytes_of_8(const uint8_t *a, const uint8_t *b)
 {
-    const uint8_t *a = row + g->base[0], *b = row + g->base[1];
-    __m256i high = _mm256_setzero_si256(), low = _mm256_set1_epi32(HALF);
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(bytes_at(a)),
+                                   bytes_at(b), 1);
+}
+
+/* All pairs of taps out of 16 bytes for each four outputs; pick and weight are
+ * copies of the group's that stay in registers. */
+INLINE __m256i near_of(const __m256i *pick, const __m256i *weight,
+                       const uint8_t *a, const uint8_t *b, const int pairs)
+{
+    __m256i v = bytes_of_8(a, b), low = _mm256_set1_epi32(HALF);
+    __m256i high = _mm256_setzero_si256();
     for (int p = 0; p < pairs; p++) {
-        __m256i v =
-            _mm256_inserti128_si256(_mm256_castsi128_si256(bytes_at(a + 2 * p)),
-                                    bytes_at(b + 2 * p), 1);
-        v = _mm256_shuffle_epi8(v, pick);
-        high = _mm256_add_epi32(high, _mm256_madd_epi16(v, weight[2 * p]));
-        low = _mm256_add_epi32(low, _mm256_madd_epi16(v, weight[2 * p + 1]));
+        __m256i two = _mm256_shuffle_epi8(v, pick[p]);
+        high = _mm256_add_epi32(high, _mm256_madd_epi16(two, weight[2 * p]));
+        low = _mm256_add_epi32(low, _mm256_madd_epi16(two, weight[2 * p + 1]));
+    }
+    return joined(high, low);
+}
+
+INLINE __m256i step_of(__m256i pick, const __m256i *weight, const uint8_t *a,
+                       const uint8_t *b, int pairs)
+{
+    __m256i high = _mm256_setzero_si256(), low = _mm256_set1_epi32(HALF);
+    for (int p = 0; p < pairs; p++, weight += 2) {
+        __m256i two = bytes_of_8(a + 2 * p, b + 2 * p);
+        two = _mm256_shuffle_epi8(two, pick);
+        high = _mm256_add_epi32(high, _mm256_madd_epi16(two, weight[0]));
+        low = _mm256_add_epi32(low, _mm256_madd_epi16(two, weight[1]));
     }
     return joined(high, low);
 }
@@ -193,97 +209,147 @@ struct job {
     ptrdiff_t step;
 };
 
-/* left: how many of the eight are real. */
-INLINE void put_bytes(uint8_t *to, size_t left, __m256i v)
+/* A sum of cubic weights may leave what p << 22 and a fraction can be. */
+INLINE __m256i clipped(__m256i sum)
 {
-    v = _mm256_packus_epi32(v, v);
-    v = _mm256_packus_epi16(v, v);
-    __m128i bytes = _mm_unpacklo_epi32(_mm256_castsi256_si128(v),
-                                       _mm256_extracti128_si256(v, 1));
+    sum = _mm256_max_epi32(sum, _mm256_setzero_si256());
+    return _mm256_min_epi32(sum,
+                            _mm256_set1_epi32((256 << STK_WEIGHT_BITS) - 1));
+}
+
+/* p << 16 | p << 7 of sums p << 22 and a fraction: their upper words are p << 6
+ * and six bits that a mask leaves out. */
+INLINE __m256i dwords_of(__m256i sum)
+{
+    sum = _mm256_and_si256(sum, _mm256_set1_epi32(255 << STK_WEIGHT_BITS));
+    return _mm256_madd_epi16(sum, _mm256_set1_epi32(0x10080 / 64 << 16));
+}
+
+INLINE void put_dwords(uint32_t *to, __m256i sum, const bool is_cubic)
+{
+    _mm256_store_si256((__m256i *)(void *)to,
+                       dwords_of(is_cubic ? clipped(sum) : sum));
+}
+
+/* left: how many of the eight are real. */
+INLINE void put_bytes(uint8_t *to, size_t left, __m256i sum)
+{
+    __m256i v = _mm256_srai_epi32(sum, STK_WEIGHT_BITS);
+    v = _mm256_packs_epi32(v, v);
+    v = _mm256_packus_epi16(v, v); /* the clip */
+    v = _mm256_permutevar8x32_epi32(v,
+                                    _mm256_setr_epi32(0, 4, 0, 4, 0, 4, 0, 4));
     uint8_t eight[8];
     if (left >= 8) {
-        _mm_storel_epi64((__m128i *)(void *)to, bytes);
+        _mm_storel_epi64((__m128i *)(void *)to, _mm256_castsi256_si128(v));
         return;
     }
-    _mm_storel_epi64((__m128i *)(void *)eight, bytes);
+    _mm_storel_epi64((__m128i *)(void *)eight, _mm256_castsi256_si128(v));
     memcpy(to, eight, left);
 }
 
-INLINE void put(const struct job *job, const bool dwords, int32_t r, size_t c,
-                size_t i, const struct stk_axis *axis, __m256i sum)
+/* Where a group's pixels of one plane go. */
+struct spot {
+    size_t plane, at;
+    ptrdiff_t left; /* pixels from here to the row's end */
+};
+
+INLINE void put(const struct job *job, struct spot to, int32_t r, __m256i sum,
+                const bool dwords, const bool is_cubic)
 {
-    __m256i v = _mm256_srai_epi32(sum, STK_WEIGHT_BITS);
-    if (axis->cubic) {
-        v = _mm256_max_epi32(v, _mm256_setzero_si256());
-        v = _mm256_min_epi32(v, _mm256_set1_epi32(255));
-    }
-    if (dwords) {
-        v = _mm256_or_si256(_mm256_slli_epi32(v, 16), _mm256_slli_epi32(v, 7));
-        uint32_t *to = job->dwords[r] + c * axis->padded + i;
-        _mm256_store_si256((__m256i *)(void *)to, v);
-    } else if ((size_t)axis->n > i)
-        put_bytes(job->bytes[c] + r * job->step + (ptrdiff_t)i,
-                  (size_t)axis->n - i, v);
+    if (dwords)
+        put_dwords(job->dwords[r] + to.at, sum, is_cubic);
+    else if (to.left > 0)
+        put_bytes(job->bytes[to.plane] + r * job->step + (ptrdiff_t)to.at,
+                  (size_t)to.left, sum);
 }
 
-/* fixed: pairs known while compiling, 0 for any number. */
+/* fixed: pairs known while compiling, 0 for any number, step by step. */
 INLINE void run_near(const struct stk_axis *axis, const struct job *job,
-                     const int fixed, const bool dwords)
+                     const int fixed, const bool dwords, const bool is_cubic)
 {
-    size_t step = group_bytes(axis);
-    for (size_t i = 0; i < axis->padded; i += 8) {
-        const uint8_t *packed = axis->packed + i / 8 * step;
+    const size_t bytes = group_bytes(axis), stride = job->stride;
+    const size_t padded = axis->padded;
+    const int32_t n_rows = job->n_rows;
+    const int pairs = (axis->taps + 1) / 2;
+    for (size_t i = 0; i < padded; i += 8) {
+        const uint8_t *packed = axis->packed + i / 8 * bytes;
         const struct group *g = (const struct group *)(const void *)packed;
-        const __m256i *weight = g->weight;
-        __m256i copy[8], pick = g->pick;
+        const ptrdiff_t left = axis->n - (ptrdiff_t)i;
+        __m256i weight[2 * NEAR_PAIRS], pick[NEAR_PAIRS] = {g->pick};
+        for (int p = 1; p < fixed; p++)
+            pick[p] = _mm256_add_epi8(pick[p - 1], _mm256_set1_epi16(2));
         for (int k = 0; k < 2 * fixed; k++)
-            copy[k] = weight[k];
+            weight[k] = g->weight[k];
         for (size_t c = 0; c < 3; c++) {
-            const uint8_t *row = job->from[c];
-            for (int32_t r = 0; r < job->n_rows; r++, row += job->stride)
-                put(job, dwords, r, c, i, axis,
-                    fixed
-                        ? near_of(g, pick, copy, row, fixed)
-                        : near_of(g, pick, weight, row, (axis->taps + 1) / 2));
+            const uint8_t *a = job->from[c] + g->base[0];
+            const uint8_t *b = job->from[c] + g->base[1];
+            const struct spot to = {c, dwords ? c * padded + i : i, left};
+            for (int32_t r = 0; r < n_rows; r++, a += stride, b += stride) {
+                __m256i sum = fixed ? near_of(pick, weight, a, b, fixed)
+                                    : step_of(pick[0], g->weight, a, b, pairs);
+                put(job, to, r, sum, dwords, is_cubic);
+            }
         }
     }
 }
 
 INLINE void run_far(const struct stk_axis *axis, const struct job *job,
-                    const bool dwords)
+                    const bool dwords, const bool is_cubic)
 {
-    size_t step = group_bytes(axis);
+    const size_t step = group_bytes(axis), stride = job->stride;
+    const size_t padded = axis->padded;
+    const int32_t n_rows = job->n_rows;
     int chunks = (axis->taps + 15) / 16;
-    for (size_t i = 0; i < axis->padded; i += 8)
+    for (size_t i = 0; i < padded; i += 8) {
+        const ptrdiff_t left = axis->n - (ptrdiff_t)i;
+        const uint8_t *packed = axis->packed + i * step;
         for (size_t c = 0; c < 3; c++) {
             const uint8_t *row = job->from[c];
-            for (int32_t r = 0; r < job->n_rows; r++, row += job->stride)
-                put(job, dwords, r, c, i, axis,
-                    far_of(axis->packed + i * step, step, row, chunks));
+            const struct spot to = {c, dwords ? c * padded + i : i, left};
+            for (int32_t r = 0; r < n_rows; r++, row += stride)
+                put(job, to, r, far_of(packed, step, row, chunks), dwords,
+                    is_cubic);
         }
+    }
 }
 
 INLINE void choose_run(const struct stk_axis *axis, const struct job *job,
-                       const bool dwords)
+                       const bool dwords, const bool is_cubic)
 {
-    int pairs = (axis->taps + 1) / 2;
-    if (axis->packing == FAR)
-        run_far(axis, job, dwords);
-    else if (pairs == 1)
-        run_near(axis, job, 1, dwords);
-    else if (pairs == 2)
-        run_near(axis, job, 2, dwords);
-    else if (pairs == 3)
-        run_near(axis, job, 3, dwords);
-    else
-        run_near(axis, job, 0, dwords);
+    if (axis->packing == FAR) {
+        run_far(axis, job, dwords, is_cubic);
+        return;
+    }
+    switch (axis->packing == NEAR ? (axis->taps + 1) / 2 : 0) {
+    case 1:
+        run_near(axis, job, 1, dwords, is_cubic);
+        break;
+    case 2:
+        run_near(axis, job, 2, dwords, is_cubic);
+        break;
+    case 3:
+        run_near(axis, job, 3, dwords, is_cubic);
+        break;
+    case 4:
+        run_near(axis, job, 4, dwords, is_cubic);
+        break;
+    case 5:
+        run_near(axis, job, 5, dwords, is_cubic);
+        break;
+    default:
+        run_near(axis, job, 0, dwords, is_cubic);
+    }
 }
 
 void stk_across_avx2(const struct stk_axis *axis, const uint8_t *const from[3],
                      size_t stride, int32_t n_rows, uint32_t *const *to)
 {
     struct job job = {from, stride, n_rows, to, NULL, 0};
-    choose_run(axis, &job, true);
+    if (axis->cubic)
+        choose_run(axis, &job, true, true);
+    else
+        choose_run(axis, &job, true, false);
 }
 
 void stk_across_bytes_avx2(const struct stk_axis *axis,
@@ -292,5 +358,5 @@ void stk_across_bytes_avx2(const struct stk_axis *axis,
                            ptrdiff_t to_stride)
 {
     struct job job = {from, stride, n_rows, NULL, to, to_stride};
-    choose_run(axis, &job, false);
+    choose_run(axis, &job, false, false);
 }
