@@ -25,8 +25,7 @@ struct stk_decoder {
     const struct stk_codec *codec; /* NULL: nothing is probed */
     struct stk_span bytes;         /* the caller's, until _end */
     const char *name;              /* the caller's, until _end */
-    int64_t left_ns;               /* of max_decode_ms, for this sample */
-    int64_t deadline_ns;           /* of the call that runs now */
+    int64_t deadline_ns;           /* max_decode_ms behind the probe */
     struct stk_image image;
     struct stk_window window;
     int32_t next_row; /* of the window */

@@ -48,20 +48,6 @@ void stk_decoder_close(struct stk_decoder **decoder)
     *decoder = NULL;
 }
 
-/* A sample's time is what it spends inside of the decoder, so that waiting
- * for a slot between two strips does not count. */
-static int64_t clock_on(struct stk_decoder *decoder)
-{
-    int64_t now = stk_now_ns();
-    decoder->deadline_ns = now + decoder->left_ns;
-    return now;
-}
-
-static void clock_off(struct stk_decoder *decoder, int64_t since)
-{
-    decoder->left_ns -= stk_now_ns() - since;
-}
-
 int stk_decoder_check_time(const struct stk_decoder *decoder, stoker_error *err)
 {
     if (stk_now_ns() <= decoder->deadline_ns)
@@ -156,10 +142,10 @@ int stk_decoder_probe(struct stk_decoder *decoder, struct stk_span bytes,
     decoder->name = name;
     decoder->was_own = false;
     decoder->image = (struct stk_image){.orientation = 1};
-    decoder->left_ns = (int64_t)decoder->limits.max_decode_ms * 1000000;
-    int64_t since = clock_on(decoder);
+    /* A sample's time runs from here on; nobody waits between its strips. */
+    decoder->deadline_ns =
+        stk_now_ns() + (int64_t)decoder->limits.max_decode_ms * 1000000;
     int rc = probe(decoder, err);
-    clock_off(decoder, since);
     *image = decoder->image;
     if (rc < 0)
         stk_decoder_end(decoder);
@@ -177,12 +163,7 @@ int stk_decoder_begin(struct stk_decoder *decoder,
                         decoder->name ? decoder->name : "decoder");
     decoder->window = *window;
     decoder->next_row = 0;
-    if (decoder->whole.filled)
-        return 0;
-    int64_t since = clock_on(decoder);
-    int rc = decoder->codec->begin(decoder, err);
-    clock_off(decoder, since);
-    return rc;
+    return decoder->whole.filled ? 0 : decoder->codec->begin(decoder, err);
 }
 
 int stk_decoder_split(struct stk_decoder *decoder, const uint8_t *rgb,
@@ -228,12 +209,10 @@ int stk_decoder_rows(struct stk_decoder *decoder, struct stk_strip *strip,
 {
     if (!decoder->codec || decoder->next_row >= decoder->window.height)
         return 0;
-    int64_t since = clock_on(decoder);
     int rc = stk_decoder_check_time(decoder, err);
     if (rc == 0)
         rc = decoder->whole.filled ? rows_of_whole(decoder, strip, err)
                                    : decoder->codec->rows(decoder, strip, err);
-    clock_off(decoder, since);
     if (rc == 1)
         decoder->next_row += strip->n_rows;
     return rc;

@@ -21,6 +21,9 @@
  * blocks of 2^15 stay far inside 32 bits. */
 enum { MAX_RUN = 4096 };
 
+/* MCUs decoded and dropped at a time. */
+enum { N_DROPPED = 8 };
+
 struct stk_entropy {
     struct stk_scan scan;
     const struct stk_entropy_loops *loops;
@@ -36,6 +39,9 @@ struct stk_entropy {
     struct stk_skip_table skip[4];    /* by AC slot */
     struct stk_skip_table skip_first[STK_JPEG_COMPONENTS];
     struct stk_build_scratch build;
+    bool can_skip;
+    _Alignas(64) int16_t
+        dropped[N_DROPPED * STK_JPEG_MCU_BLOCKS * 64 + STK_ENTROPY_SLACK];
     uint8_t buffer[STK_CHUNK_BYTES + STK_CHUNK_PAD];
 };
 
@@ -245,6 +251,7 @@ int stk_entropy_begin(struct stk_entropy *e, const struct stk_jpeg *jpeg,
     e->source.out_end = e->buffer + STK_CHUNK_BYTES;
     e->mcu = 0;
     e->n_mcus = (uint64_t)jpeg->mcus_x * (uint64_t)jpeg->mcus_y;
+    e->can_skip = need_skip;
     e->next_restart = 0;
     plan_blocks(e, jpeg, need_skip);
     begin_interval(e);
@@ -302,7 +309,14 @@ int stk_entropy_values(struct stk_entropy *e, uint32_t n_mcus, int16_t *blocks)
 
 int stk_entropy_skip(struct stk_entropy *e, uint32_t n_mcus)
 {
-    return run_all(e, n_mcus, NULL);
+    if (e->can_skip)
+        return run_all(e, n_mcus, NULL);
+    while (n_mcus && !e->scan.bad) {
+        uint32_t n = n_mcus < N_DROPPED ? n_mcus : N_DROPPED;
+        run_all(e, n, e->dropped);
+        n_mcus -= n;
+    }
+    return e->scan.bad;
 }
 
 void stk_entropy_where(const struct stk_entropy *e,

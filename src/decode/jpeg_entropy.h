@@ -16,8 +16,8 @@ void stk_entropy_close(struct stk_entropy **entropy);
 size_t stk_entropy_scratch_bytes(void);
 
 /* Starts at the first MCU.  jpeg and bytes (the whole file, as parsed) must
- * stay until the last call for this image.  need_skip: _skip will be called.
- * Returns 0 or 1. */
+ * stay until the last call for this image.  need_skip: makes the tables for
+ * _skip, which decodes and drops without them.  Returns 0 or 1. */
 int stk_entropy_begin(struct stk_entropy *entropy, const struct stk_jpeg *jpeg,
                       struct stk_span bytes, bool need_skip);
 

@@ -23,6 +23,8 @@
 enum {
     /* MCUs decoded at a time: coefficients stay in the nearer caches. */
     MCUS_AT_ONCE = 128,
+    /* Tables for skipping cost as much as this number of blocks gains. */
+    LEAST_SKIPS = 400,
     N_SLOTS = 18, /* 17 and one that fills the last pair */
     N_CHROMA = 9, /* rows, with the one before */
     FRONT = STK_STRIP_SLACK,
@@ -188,9 +190,12 @@ int stk_jpeg_decoder_begin(struct stk_jpeg_decoder *d,
     for (int c = 0; c < jpeg->n_components; c++)
         stk_jpeg_quant_init(&d->quant[c], jpeg->component[c].quant);
     int rc = lay_planes(d);
+    int64_t n_read = (int64_t)jpeg->mcus_x * (d->last_mcu_row + 1);
+    int64_t n_used =
+        (int64_t)d->n_mcus * (d->last_mcu_row + 1 - d->first_mcu_row);
     if (rc == 0 &&
         stk_entropy_begin(d->entropy, jpeg, bytes,
-                          d->first_mcu_row > 0 || d->n_mcus < jpeg->mcus_x))
+                          (n_read - n_used) * jpeg->n_blocks >= LEAST_SKIPS))
         rc = STK_JPEG_NOT_MINE;
     if (rc)
         d->last_mcu_row = -1;

@@ -50,8 +50,10 @@ static void check_skip(const struct stk_jpeg *jpeg, struct stk_span bytes,
     uint32_t half = (uint32_t)jpeg->mcus_x / 2;
     int16_t *out = stk_calloc_aligned(row + STK_ENTROPY_SLACK, 2);
 
-    for (int mixed = 0; mixed < 2; mixed++) {
-        ck_assert_int_eq(stk_entropy_begin(entropy, jpeg, bytes, true), 0);
+    for (int way = 0; way < 4; way++) { /* both also without tables for it */
+        bool mixed = way & 1, has_tables = way < 2;
+        ck_assert_int_eq(stk_entropy_begin(entropy, jpeg, bytes, has_tables),
+                         0);
         for (int y = 0; y < jpeg->mcus_y; y++) {
             struct stk_entropy_place at = {0};
             uint32_t by_skip = mixed ? half : (uint32_t)jpeg->mcus_x;
