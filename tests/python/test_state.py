@@ -1,5 +1,6 @@
 """A saved state goes on exactly where it was taken, or says why it cannot."""
 import json
+import math
 
 import pytest
 
@@ -100,6 +101,22 @@ def refused(loader, state, match):
     ({"fingerprint": "00"}, "fingerprint|16|small|data"), ({"fingerprint": None}, ""), ({"decoder": 3}, ""),
     ({"fingerprint": "00" * 17}, ""), ({"seed": True}, "seed"), ({"seed": -1}, "seed"),
     ({"epoch": 2**63}, "epoch"), ({"shuffle": "yes"}, "shuffle"),
+    # What a field of the binary twin would cut to a value that fits.
+    ({"planner_version": 2**32 + 1}, "planner_version"), ({"on_error": 2**32}, "on_error"),
+    ({"n_items": 60 - 2**64}, "n_items"), ({"n_items": 2**64 + 60}, "n_items"),
+    ({"consumed": 2**64 + 8}, "consumed"), ({"seed": 5 + 2**64}, "seed"),
+    ({"seed": 5 - 2**64}, "seed"), ({"transforms_hash": -1}, "transforms_hash"),
+    ({"seed": 10**5000}, "seed is outside"), ({"shuffle": 1}, "shuffle is not a bool"),
+    ({"stoker_state": True}, "version True"), ({"stoker_state": None}, "version None"),
+    ({"stoker_state": 1.0}, "version 1.0"), ({"stoker_state": 10**5000}, "version a huge int"), ({"stoker_state": 0}, "version 0"),
+    ({"pixels": ["pillow13"]}, "pixels is not a text"), ({"pixels": None}, "pixels is not"),
+    ({"fingerprint": " " * 32}, "32 hex digits"), ({"fingerprint": b"0" * 32}, "not a text"),
+    ({"decoder": "x" * 40}, "decoder"), ({"decoder": "d\0"}, "decoder"),
+    ({"decoder": "\u00e9"}, "decoder"), ({"decoder": "two\nlines"}, "decoder"),
+    ({"decoder": "\ud800"}, "decoder"),
+    ({"consumed": math.nan}, "whole number"), ({"consumed": [8]}, "whole number"),
+    ({"consumed": None}, "whole number"), ({"on_error": 3}, "on_error"),
+    ({"planner_version": 0}, "planner_version"), ({"planner_version": -2**31}, "planner_version"),
 ])
 def test_a_state_that_does_not_fit_is_refused_with_the_reason(photos, small, change, match):
     with open_loader(photos, small) as loader:
@@ -143,6 +160,53 @@ def test_hostile_bytes_are_refused(data):
     from stoker.state import from_bytes
     with pytest.raises(stoker.StateError):
         from_bytes(data)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=50)
+    | st.sampled_from([2**31, 2**32, 2**63, 2**64, -1, 2**48, 2**40, "pillow13", "0" * 32, 1]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=4)
+KEYS = ("stoker_state", "fingerprint", "n_items", "seed", "epoch", "consumed", "transforms_hash",
+        "shuffle", "planner_version", "pixels", "on_error", "decoder")
+TRUE_STATE = dict(zip(KEYS, (1, "5e" * 16, 60, 5, 0, 8, 7, True, 1, "pillow13", 0, "stoker-1")))
+
+
+@settings(max_examples=2000, deadline=None)
+@given(st.dictionaries(st.sampled_from(KEYS), JSON, max_size=4), st.sets(st.sampled_from(KEYS)))
+def test_a_hostile_dict_is_a_sentence_or_what_the_bytes_say_too(changed, missing):
+    from stoker.state import from_bytes, from_dict, to_bytes, to_dict
+    state = dict(TRUE_STATE, **changed)
+    if len(missing) < 3:
+        state = {k: v for k, v in state.items() if k not in missing}
+    try:
+        cursor = from_dict(state)
+    except stoker.StateError as e:
+        assert str(e).startswith("state: ") and any(key in str(e) for key in KEYS + ("version",))
+        assert len(str(e)) < 300
+        return
+    # What is taken is taken whole, and the binary twin takes it, too.
+    again = to_dict(from_bytes(to_bytes(cursor)))
+    assert again == dict(state, fingerprint=state["fingerprint"].lower())
+    assert set(again) == set(KEYS)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.integers(0, 191), st.integers(1, 255), st.booleans())
+def test_bytes_that_are_whole_but_wrong_have_a_reason(at, change, mend):
+    """A changed byte below a checksum that fits it: the fields' own checks."""
+    from reference_siphash import siphash128
+    from stoker.state import from_bytes, from_dict, to_bytes, to_dict
+    packed = bytearray(to_bytes(from_dict(TRUE_STATE)))
+    packed[at] ^= change
+    if mend:
+        packed[176:] = siphash128(bytes(packed[:176]))
+    try:
+        state = to_dict(from_bytes(bytes(packed)))
+    except stoker.StateError as e:
+        assert "not a usable state: " in str(e)
+    else:
+        assert mend and (at >= 176 or to_bytes(from_dict(state)) == bytes(packed))
 
 
 def test_another_data_set_is_refused_by_name(photos, small, tmp_path):
