@@ -151,6 +151,7 @@ void stoker_digest_add(stoker_digest *sum, const stoker_digest *more)
     stk_digest_sum(sum->good, more->good);
     stk_digest_sum(sum->bad, more->bad);
     stk_digest_sum(sum->refill, more->refill);
+    stk_digest_sum(sum->pixels, more->pixels);
     sum->n_good += more->n_good;
     sum->n_bad += more->n_bad;
     sum->n_refill += more->n_refill;

@@ -340,7 +340,9 @@ typedef struct stoker_options {
     int32_t pin_device;       /* [-1: the current context's, else 0] whose
                                  primary context pins host memory */
     int32_t guard;            /* [STOKER_GUARD_STREAMS] */
-    int32_t reserved1;
+
+    /* proof */
+    int32_t digest_pixels; /* [0] 1: the digest covers pixels as well */
 } stoker_options;
 
 /* Sets the defaults that stand in brackets above; size is
@@ -417,6 +419,8 @@ typedef struct stoker_digest {
     uint64_t good[2];   /* valid rows, 128-bit little-endian sum */
     uint64_t bad[2];    /* rows that were masked */
     uint64_t refill[2]; /* declared duplicates that stood in for bad rows */
+    uint64_t pixels[2]; /* with digest_pixels: id and image of valid rows, as
+                           the workers wrote them (before device_normalize) */
     int64_t n_good, n_bad, n_refill;
 } stoker_digest;
 

@@ -11,8 +11,8 @@ One process, no pickling, no copies; see ``ImageLoader`` and, for PyTorch,
 from ._native import lib as _lib
 from .batch import Batch, Field
 from .digest import digest_sum
-from .errors import (BusyError, DatasetError, ForkError, OptionError, SampleError, StateError,
-                     StokerError)
+from .errors import (BusyError, DatasetError, DigestError, ForkError, OptionError, SampleError,
+                     StateError, StokerError)
 from .loader import ImageLoader
 from .transforms import (IMAGENET_MEAN, IMAGENET_STD, CenterCrop, Normalize, RandomCrop,
                          RandomHorizontalFlip, RandomResizedCrop, RandomVerticalFlip, Resize,
@@ -21,8 +21,8 @@ from .transforms import (IMAGENET_MEAN, IMAGENET_STD, CenterCrop, Normalize, Ran
 __version__ = _lib.stoker_version().decode()
 
 __all__ = [
-    "Batch", "BusyError", "CenterCrop", "DatasetError", "Field", "ForkError", "IMAGENET_MEAN",
-    "IMAGENET_STD", "ImageLoader", "Normalize", "OptionError", "RandomCrop",
+    "Batch", "BusyError", "CenterCrop", "DatasetError", "DigestError", "Field", "ForkError",
+    "IMAGENET_MEAN", "IMAGENET_STD", "ImageLoader", "Normalize", "OptionError", "RandomCrop",
     "RandomHorizontalFlip", "RandomResizedCrop", "RandomVerticalFlip", "Resize", "SampleError",
     "StateError", "StokerError", "Transform", "digest_sum",
 ]

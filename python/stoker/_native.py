@@ -86,7 +86,7 @@ class Options(c.Structure):
         ("n_slots", i32), ("pin", i32), ("arena", void_p), ("arena_bytes", size_t),
         ("huge_pages", i32), ("numa_node", i32),
         ("device", i32), ("n_device_buffers", i32), ("device_normalize", i32),
-        ("pin_device", i32), ("guard", i32), ("reserved1", i32),
+        ("pin_device", i32), ("guard", i32), ("digest_pixels", i32),
     ]
 
 
@@ -103,7 +103,7 @@ class Cursor(c.Structure):
 
 class Digest(c.Structure):
     _fields_ = [
-        ("good", u64 * 2), ("bad", u64 * 2), ("refill", u64 * 2),
+        ("good", u64 * 2), ("bad", u64 * 2), ("refill", u64 * 2), ("pixels", u64 * 2),
         ("n_good", i64), ("n_bad", i64), ("n_refill", i64),
     ]
 

@@ -29,6 +29,10 @@ class StateError(StokerError, ValueError):
     """A saved state that does not fit this loader, or is damaged."""
 
 
+class DigestError(StokerError):
+    """What was delivered is not what the plan says."""
+
+
 class OptionError(StokerError, ValueError):
     """An argument or a transform that is refused."""
 

@@ -16,7 +16,8 @@ from . import _native as n
 from .batch import Batch
 from .counters import bad_dict, stats_dict
 from .dataset import classes_of, free_dataset, open_dataset, path_of
-from .digest import digest_dict, value
+from .digest import check_sum, digest_dict, digest_sum, value
+from .epoch import EpochIterator
 from .errors import OptionError, StateError, check, from_native
 from .options import make_options
 from .state import from_bytes, from_dict, to_bytes, to_dict
@@ -75,6 +76,7 @@ class ImageLoader:
                     the next batch, and for those of Batch.record_stream;
                     'context': for all streams (driver 12.5; it invalidates a
                     graph that is being captured)
+    digest_pixels   ``digest()`` covers the pixels, too
 
     Raises OptionError (a ValueError), DatasetError (an OSError).
     """
@@ -95,7 +97,7 @@ class ImageLoader:
                  hash_sizes: bool = False, allow_empty: bool = False, cpu: str = "auto",
                  pin: Union[bool, str] = False, device: Any = None,
                  device_buffers: int = 3, device_normalize: bool = True, guard: str = "streams",
-                 _items: Optional[Sequence[Tuple[Any, int]]] = None):
+                 digest_pixels: bool = False, _items: Optional[Sequence[Tuple[Any, int]]] = None):
         self._arguments = {k: v for k, v in locals().items()
                            if k not in ("self", "root", "_items") and not k.startswith("__")}
         self._root, self._items = root, _items
@@ -120,7 +122,7 @@ class ImageLoader:
         weakref.finalize(self, _free, self._dataset, self._end).atexit = False
         self._device_ordinal = self._options.device
         self._n = n.lib.stoker_dataset_count(self._dataset)
-        self._active: Optional[_EpochIterator] = None
+        self._active: Optional[EpochIterator] = None
         self._stands: Tuple[int, int] = (0, 0)  # (epoch, samples) of the C loader
         self._pending: Optional[int] = 0        # the epoch that iter() will play
         self._begun: Optional[int] = None
@@ -181,7 +183,7 @@ class ImageLoader:
                 epoch = 0 if self._begun is None else self._begun + 1
             keep = self._pending is not None and self._stands[0] == epoch
             self._pending = None
-            self._active = active = _EpochIterator(self, epoch)
+            self._active = active = EpochIterator(self, epoch)
             if not keep and self._stands != (epoch, 0):
                 self._seek(epoch, 0)
             self._begun = epoch
@@ -207,7 +209,7 @@ class ImageLoader:
         check(n.lib.stoker_loader_seek(self._handle, c.byref(cursor), c.byref(error)), error)
         self._stands = (epoch, consumed)
 
-    def _next(self, iterator: "_EpochIterator") -> Batch:
+    def _next(self, iterator: EpochIterator) -> Batch:
         out, error = c.c_void_p(), n.Error()
         held_since = None
         while True:
@@ -331,7 +333,8 @@ class ImageLoader:
             self._check_open()
             n.lib.stoker_loader_digest(self._handle, c.byref(out), c.byref(epoch),
                                        c.byref(start), c.byref(stop))
-        return digest_dict(out, epoch.value, start.value, stop.value)
+        return digest_dict(out, epoch.value, start.value, stop.value,
+                           bool(self._options.digest_pixels))
 
     def expected_digest(self, epoch: int, start: int = 0, stop: Optional[int] = None) -> str:
         """What good and bad of positions start ... stop-1 must sum up to."""
@@ -341,18 +344,30 @@ class ImageLoader:
                                        c.byref(error)), error)
         return "%032x" % value(out.good)
 
+    def check_digests(self, digests: Sequence[Dict[str, Any]]) -> Dict[str, Any]:
+        """The ``digest_sum`` of every rank and life of one epoch, each taken with the state
+        that the next life loaded; raises DigestError where it is not the plan's."""
+        total = digest_sum(digests)
+        if self._options.drop_last and total["stop"] == self._n:
+            # What the last life's batches leave over is dropped, not delivered.
+            total["stop"] -= (self._n - max(d["start"] for d in digests)) % self._step_samples()
+        return check_sum(total, self.expected_digest(total["epoch"], total["start"],
+                                                     total["stop"]))
+
+    def _step_samples(self) -> int:
+        return int(self._options.global_batch_size
+                   or self._options.batch_size * self._options.world_size)
+
     def replay(self, epoch: int, batch: int) -> Batch:
         """The very batch that step ``batch`` of this epoch gave to this rank."""
         arguments = dict(self._arguments, prefetch=2, n_epochs=None, ledger=None,
                          rank=self._options.rank, world_size=self._options.world_size)
-        steps = self._options.global_batch_size or \
-            self._options.batch_size * self._options.world_size
         if not 0 <= batch < len(self):
             raise IndexError("no batch %r in an epoch of %d" % (batch, len(self)))
         other = ImageLoader(self._root, _items=self._items, **arguments)
         try:
             state = other.state_dict()
-            state["epoch"], state["consumed"] = epoch, batch * steps
+            state["epoch"], state["consumed"] = epoch, batch * self._step_samples()
             other.load_state_dict(state)
             return next(iter(other))
         finally:
@@ -383,18 +398,3 @@ class ImageLoader:
     def __repr__(self) -> str:
         return "%s(%r, %d samples, %d batches)" % (
             type(self).__name__, str(self._root), self._n, len(self))
-
-
-class _EpochIterator:
-    """One epoch's batches; ends when a newer iterator begins."""
-
-    def __init__(self, loader: ImageLoader, epoch: int):
-        self._loader = loader
-        self.epoch = epoch
-        self._ended = False
-
-    def __iter__(self) -> "_EpochIterator":
-        return self
-
-    def __next__(self) -> Batch:
-        return self._loader._next(self)

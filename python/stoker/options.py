@@ -88,7 +88,7 @@ def make_options(
         stall_timeout: Any, max_pixels: Any, max_side: Any,
         max_file_bytes: Any, reads_ahead: Any, cpu: Any, pin: Any,
         device: Any, device_buffers: Any, device_normalize: Any, guard: Any,
-        **_: Any) -> n.Options:
+        digest_pixels: Any, **_: Any) -> n.Options:
     """What ``ImageLoader`` documents, as the library wants it. Raises
     OptionError with the argument's name."""
     opt = n.Options()
@@ -113,6 +113,7 @@ def make_options(
         opt.stall_timeout_ms = min(2**31 - 1, max(1, int(stall_timeout * 1000)))
         opt.max_bad_run = max_bad_run
         opt.n_device_buffers, opt.device_normalize = device_buffers, bool(device_normalize)
+        opt.digest_pixels = bool(digest_pixels)
     except (TypeError, ValueError, OverflowError) as e:
         raise e if isinstance(e, OptionError) else OptionError(str(e)) from None
     opt.io, opt.decoder = _choice("io", io, IO), _choice("decoder", decoder, DECODERS)

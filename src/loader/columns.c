@@ -13,8 +13,9 @@ static size_t column(size_t n, size_t bytes)
 
 size_t stk_columns_bytes(size_t n)
 {
-    /* label, id, planned_id, faults; window; code, attempt; valid, flip */
-    return 4 * column(n, 8) + column(n, 16) + 2 * column(n, 4) +
+    /* label, id, planned_id, faults; window, pixels; code, attempt; valid,
+     * flip */
+    return 4 * column(n, 8) + 2 * column(n, 16) + 2 * column(n, 4) +
            2 * column(n, 1);
 }
 
@@ -34,6 +35,7 @@ void stk_columns_lay(struct stk_columns *rows, void *memory, size_t n)
     rows->planned_id = take(&at, column(n, 8));
     rows->faults = take(&at, column(n, 8));
     rows->window = take(&at, column(n, 16));
+    rows->pixels = take(&at, column(n, 16));
     rows->code = take(&at, column(n, 4));
     rows->attempt = take(&at, column(n, 4));
     rows->valid = take(&at, column(n, 1));
@@ -48,6 +50,7 @@ void stk_columns_move(struct stk_columns *to, struct stk_columns *from,
     memcpy(to->planned_id, from->planned_id, n * 8);
     memcpy(to->faults, from->faults, n * sizeof *to->faults);
     memcpy(to->window, from->window, n * 16);
+    memcpy(to->pixels, from->pixels, n * 16);
     memcpy(to->code, from->code, n * 4);
     memcpy(to->attempt, from->attempt, n * 4);
     memcpy(to->valid, from->valid, n);

@@ -16,6 +16,7 @@ struct stk_columns {
     int32_t *attempt;          /* > 0: a substitute stands here ... */
     int64_t *planned_id;       /* ... for this one */
     struct stk_fault **faults; /* failed attempts, NULL: none */
+    uint64_t (*pixels)[2];     /* digest of id and image, where asked for */
 };
 
 /* Bytes that n rows need, and their cut into columns of memory that is

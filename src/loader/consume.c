@@ -189,6 +189,7 @@ static void add_digest(stoker_digest *digest, const stoker_batch *batch)
     for (int64_t row = 0; row < batch->info.n_rows; row++) {
         if (rows->id[row] < 0)
             continue;
+        stk_digest_sum(digest->pixels, rows->pixels[row]);
         if (rows->attempt[row] > 0) {
             stk_digest_id(digest->refill, rows->id[row]);
             digest->n_refill++;

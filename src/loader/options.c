@@ -56,6 +56,7 @@ static int check(const stoker_options *opt, stoker_error *err)
         {"device_normalize", opt->device_normalize, 0, 1},
         {"pin_device", opt->pin_device, -1, 1024},
         {"guard", opt->guard, STOKER_GUARD_STREAMS, STOKER_GUARD_CONTEXT},
+        {"digest_pixels", opt->digest_pixels, 0, 1},
     };
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
         int rc = check_range(ranges[i].name, ranges[i].value, ranges[i].low,

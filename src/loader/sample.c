@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "loader/worker.h"
 #include "plan/dataset.h"
+#include "plan/digest.h"
 #include "sync/wait.h"
 
 static const char *job_name(const struct stk_worker *worker,
@@ -127,6 +128,11 @@ static void fill_good(struct stk_worker *worker, struct stk_job *job,
     rows->attempt[row] = job->attempt;
     rows->planned_id[row] = job->ticket.id;
     rows->faults[row] = job->faults;
+    memset(rows->pixels[row], 0, sizeof rows->pixels[row]);
+    if (worker->loader->opt.digest_pixels)
+        stk_digest_image(rows->pixels[row], job->id,
+                         row_image(worker->loader, &job->ticket),
+                         worker->loader->program.sample_bytes);
 }
 
 /* A row without pixels: zeros; id -1 is padding. */
@@ -142,6 +148,7 @@ static void fill_empty(stoker_loader *loader, const struct stk_ticket *at,
     rows->valid[row] = 0;
     rows->flip[row] = 0;
     memset(rows->window[row], 0, sizeof rows->window[row]);
+    memset(rows->pixels[row], 0, sizeof rows->pixels[row]);
     rows->code[row] = code;
     rows->attempt[row] = 0;
     rows->planned_id[row] = id;

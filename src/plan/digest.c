@@ -18,16 +18,33 @@ static uint64_t word(const uint8_t bytes[8])
     return x;
 }
 
+static void add_hash(uint64_t sum[2], struct stk_hash *hash)
+{
+    uint8_t bytes[16];
+
+    stk_hash_end(hash, bytes);
+    const uint64_t more[2] = {word(bytes), word(bytes + 8)};
+    stk_digest_sum(sum, more);
+}
+
 void stk_digest_id(uint64_t sum[2], int64_t id)
 {
     struct stk_hash hash;
-    uint8_t bytes[16];
 
     stk_hash_begin(&hash, stk_hash_key_id);
     stk_hash_add_u64(&hash, (uint64_t)id);
-    stk_hash_end(&hash, bytes);
-    const uint64_t more[2] = {word(bytes), word(bytes + 8)};
-    stk_digest_sum(sum, more);
+    add_hash(sum, &hash);
+}
+
+void stk_digest_image(uint64_t sum[2], int64_t id, const void *image,
+                      size_t bytes)
+{
+    struct stk_hash hash;
+
+    stk_hash_begin(&hash, stk_hash_key);
+    stk_hash_add_u64(&hash, (uint64_t)id);
+    stk_hash_add(&hash, image, bytes);
+    add_hash(sum, &hash);
 }
 
 void stk_digest_range(const struct stk_order *order, int64_t from, int64_t to,

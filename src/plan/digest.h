@@ -3,6 +3,7 @@
 #ifndef STK_DIGEST_H
 #define STK_DIGEST_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "plan/order.h"
@@ -11,6 +12,10 @@
 /* sum += SipHash-2-4-128(key of ids, id as 8 bytes, lowest first); sum[0] is
  * the low word.  The caller counts. */
 void stk_digest_id(uint64_t sum[2], int64_t id);
+
+/* As above by the key of bytes, over id and then an image. */
+void stk_digest_image(uint64_t sum[2], int64_t id, const void *image,
+                      size_t bytes);
 
 /* sum += more, modulo 2^128. */
 void stk_digest_sum(uint64_t sum[2], const uint64_t more[2]);

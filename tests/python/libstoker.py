@@ -24,6 +24,7 @@ class Error(c.Structure):
 
 class Digest(c.Structure):
     _fields_ = [("good", c.c_uint64 * 2), ("bad", c.c_uint64 * 2), ("refill", c.c_uint64 * 2),
+                ("pixels", c.c_uint64 * 2),
                 ("n_good", c.c_int64), ("n_bad", c.c_int64), ("n_refill", c.c_int64)]
 
 
