@@ -161,19 +161,21 @@ START_TEST(test_any_driver_call_may_fail_in_any_mode)
     const struct mode *mode = &modes[_i % N_MODES];
     const bool for_ever = _i / N_MODES;
     struct run run;
-    int n = 0, n_errors = 0;
+    int n = 0, n_tried = 0, n_errors = 0;
     int64_t before;
 
     begin_run(&run);
     do {
         before = rig.calls(NULL, 0);
-        n++;
+        /* In a short run every third, once the loader is open. */
+        n += n > 30 && !getenv("STOKER_LONG") ? 3 : 1;
+        n_tried++;
         n_errors += live(&run, mode, n, codes[n % 2], for_ever) < 0;
         ck_assert_msg(rig_counts().violations == 0, "%s: call %d", mode->name,
                       n);
     } while (rig.calls(NULL, 0) - before >= n);
-    printf("%s, %s: %d calls made to fail, %d errors\n", mode->name,
-           for_ever ? "for ever" : "once", n - 1, n_errors);
+    printf("%s, %s: %d of %d calls made to fail, %d errors\n", mode->name,
+           for_ever ? "for ever" : "once", n_tried, n, n_errors);
     ck_assert_int_gt(n, 20);
 }
 END_TEST
