@@ -201,6 +201,7 @@ static int run(struct scan *scan)
                                    &err) != 0)
         return cli_fail(CLI_BAD, "scan", "%s", err.text);
     feed_settle(&scan->feed);
+    scan->feed.options.stall_timeout_ms = (int32_t)(scan->stall_s * 1000);
     stoker_system system = {.size = sizeof(system)};
     stoker_system_get(&system);
     if (scan->jobs == 0)
@@ -227,7 +228,7 @@ static int run(struct scan *scan)
 
 int cli_scan(int argc, char **argv)
 {
-    struct scan scan = {.jobs = 0};
+    struct scan scan = {.jobs = 0, .stall_s = 120};
     struct cli_flags flags = {
         .command = "scan",
         .operand = "FOLDER",
@@ -242,6 +243,8 @@ int cli_scan(int argc, char **argv)
     cli_switch(&flags, "list", &scan.list, "only the bad paths, one a line");
     cli_text(&flags, "move-bad", "DIR", &scan.move_to,
              "move bad files there, under their relative names");
+    cli_int(&flags, "stall-timeout", "SECONDS", &scan.stall_s, 1, 86400,
+            "a file that does not answer for so long is bad [120]");
     feed_damaged_flag(&flags, &scan.feed);
     if (!cli_parse(&flags, argc, argv, &status))
         return status;

@@ -31,7 +31,7 @@ struct verdict {
 struct scan {
     struct feed feed;
     const char *folder, *move_to;
-    int64_t jobs;
+    int64_t jobs, stall_s;
     bool json, list;
 
     int64_t n;

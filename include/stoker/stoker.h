@@ -643,13 +643,15 @@ typedef struct stoker_image_info {
 typedef struct stoker_checker stoker_checker;
 
 /* Reads and decodes samples one by one, whole, by the verdict that a loader
- * with these options would give.
+ * with these options would give.  Reads happen on a thread of the checker's
+ * own: one that hangs longer than stall_timeout_ms is -ETIMEDOUT and is left
+ * behind, and with four of them hanging every further check is, at once.
  * Owns: *out is the caller's; retains ds.  Thread: one at a time. */
 STOKER_API int stoker_checker_open(stoker_checker **out, stoker_dataset *ds,
                                    const stoker_options *opt,
                                    stoker_error *err);
 /* Returns 0, or the code that the sample would be refused with; info is
- * filled as far as it is known either way. */
+ * filled as far as it is known either way.  -EAGAIN, -ENOMEM: no thread. */
 STOKER_API int stoker_checker_check(stoker_checker *checker, int64_t id,
                                     stoker_image_info *info, stoker_error *err);
 STOKER_API void stoker_checker_close(stoker_checker **checker);

@@ -1,18 +1,26 @@
 /* Looking after data sets: one sample at a time, read and decoded whole by
- * the verdict that a loader with the same options gives. */
+ * the verdict that a loader with the same options gives.  A read that hangs
+ * is left behind with its reader; the next sample gets a new one. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/cpu.h"
 #include "base/hash.h"
+#include "loader/aside.h"
 #include "loader/checker.h"
 #include "loader/worker.h"
 #include "plan/dataset.h"
 
+/* Readers that hang: with so many no further one is risked. */
+enum { MAX_LEFT = 4 };
+
 struct stoker_checker {
     stoker_dataset *dataset;
-    struct stk_io *io;
+    struct stk_io_options io;
+    struct stk_aside *aside; /* NULL: the next sample opens one */
+    struct stk_aside *left[MAX_LEFT];
+    int n_left;
     struct stk_decoder *decoder;
     char path[STK_PATH_BYTES];
 };
@@ -27,7 +35,7 @@ int stk_checker_open(stoker_checker **out, stoker_dataset *ds,
     checker->dataset = ds;
     struct stk_decode_limits limits;
     stk_limits_set(&limits, opt, stk_cpu_best());
-    struct stk_io_options io = {
+    checker->io = (struct stk_io_options){
         .io = STOKER_IO_PREAD,
         .n_reads = 1,
         .max_file_bytes = opt->max_file_bytes,
@@ -36,7 +44,7 @@ int stk_checker_open(stoker_checker **out, stoker_dataset *ds,
     };
     int rc = stk_decoder_open(&checker->decoder, &limits, err);
     if (rc == 0)
-        rc = stk_io_open(&checker->io, &io, err);
+        rc = stk_aside_open(&checker->aside, &checker->io, err);
     if (rc < 0) {
         stk_checker_close(checker);
         return rc;
@@ -47,7 +55,9 @@ int stk_checker_open(stoker_checker **out, stoker_dataset *ds,
 
 void stk_checker_close(stoker_checker *checker)
 {
-    stk_io_close(&checker->io);
+    stk_aside_close(checker->aside);
+    for (int i = 0; i < checker->n_left; i++)
+        stk_aside_close(checker->left[i]);
     stk_decoder_close(&checker->decoder);
     stoker_dataset_free(checker->dataset);
     stk_free(checker);
@@ -91,24 +101,78 @@ static int decode_whole(stoker_checker *checker, struct stk_span bytes,
     return rc < 0 ? stk_fail_at(err, STOKER_STAGE_DECODE, -1, rc) : 0;
 }
 
+/* Readers whose storage has answered after all are done with. */
+static void look_for_left(stoker_checker *checker)
+{
+    int n = 0;
+
+    for (int i = 0; i < checker->n_left; i++) {
+        struct stk_aside *left = checker->left[i];
+        if (!stk_aside_is_ours(left) || stk_aside_is_back(left))
+            stk_aside_close(left);
+        else
+            checker->left[n++] = left;
+    }
+    checker->n_left = n;
+}
+
+/* A reader that is free to read.  A forked child has no thread of its
+ * parent's and makes its own. */
+static int ready(stoker_checker *checker, stoker_error *err)
+{
+    look_for_left(checker);
+    if (checker->aside && !stk_aside_is_ours(checker->aside))
+        checker->aside = NULL;
+    if (checker->aside)
+        return 0;
+    if (checker->n_left == MAX_LEFT)
+        return stk_fail(err, -ETIMEDOUT,
+                        "%s: not looked at: stalled: %d reads before it hang "
+                        "in their storage",
+                        checker->path, MAX_LEFT);
+    return stk_aside_open(&checker->aside, &checker->io, err);
+}
+
+/* Reads the sample whose name is in path; *read is valid until the next. */
+static int read_sample(stoker_checker *checker, int64_t id,
+                       struct stk_read **read, stoker_error *err)
+{
+    struct stk_part part;
+
+    int rc = ready(checker, err);
+    if (rc < 0)
+        return rc;
+    char *path = stk_aside_path(checker->aside);
+    rc = stk_dataset_part(checker->dataset, id, path, STK_PATH_BYTES, &part);
+    if (rc < 0)
+        return stk_fail(err, rc, "%s: %s", checker->path, strerror(-rc));
+    if (part.source == STOKER_SOURCE_MEMORY) { /* errors want a name */
+        stk_dataset_name(checker->dataset, id, path, STK_PATH_BYTES);
+        part.path = path;
+    }
+    if (stk_aside_read(checker->aside, &part, read) < 0) {
+        checker->left[checker->n_left++] = checker->aside;
+        checker->aside = NULL;
+        return stk_fail(err, -ETIMEDOUT,
+                        "%s: stalled: its storage has not answered for %d ms",
+                        checker->path, checker->io.stall_timeout_ms);
+    }
+    if ((*read)->result < 0)
+        *err = (*read)->error;
+    return (*read)->result;
+}
+
 int stk_checker_check(stoker_checker *checker, int64_t id,
                       stoker_image_info *info, stoker_error *err)
 {
     stoker_image_info full = {.size = info->size, .orientation = 1};
-    struct stk_part part;
-    struct stk_read *read = stk_io_read(checker->io, 0), *done;
+    struct stk_read *read;
 
-    int rc = stk_dataset_part(checker->dataset, id, checker->path,
-                              sizeof checker->path, &part);
-    if (rc < 0)
-        return stk_fail(err, rc, "sample %lld: no such id", (long long)id);
-    stk_io_submit(checker->io, read, &part);
-    while (stk_io_reap(checker->io, &done, 1, 1000) == 0)
-        ;
-    stk_dataset_name(checker->dataset, id, checker->path, sizeof checker->path);
-    rc = read->result;
+    if (stk_dataset_name(checker->dataset, id, checker->path,
+                         sizeof checker->path) < 0)
+        return stk_fail(err, -EINVAL, "sample %lld: no such id", (long long)id);
+    int rc = read_sample(checker, id, &read, err);
     if (rc < 0) {
-        *err = read->error;
         stk_fail_at(err, STOKER_STAGE_READ, id, rc);
     } else {
         full.n_bytes = (int64_t)read->bytes.n;
@@ -117,7 +181,6 @@ int stk_checker_check(stoker_checker *checker, int64_t id,
         stk_decoder_end(checker->decoder);
         err->id = rc < 0 ? id : -1;
     }
-    stk_io_recycle(checker->io, read);
     size_t size = info->size < sizeof full ? info->size : sizeof full;
     memcpy(info, &full, size);
     return rc;

@@ -70,21 +70,14 @@ static int mount_slow(void)
     return -1;
 }
 
-/* Aborting the connection answers every hanging read with an error. */
-static void abort_connection(void)
+/* Without its server the kernel answers every hanging call with an error. */
+static void cut_off(void)
 {
-    struct stat st;
-    char path[96];
-
-    if (stat(mount_at, &st) != 0)
+    if (server <= 0)
         return;
-    snprintf(path, sizeof path, "/sys/fs/fuse/connections/%u/abort",
-             (unsigned)(st.st_dev & 0xff));
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd >= 0 && write(fd, "1", 1) != 1)
-        perror(path);
-    if (fd >= 0)
-        close(fd);
+    kill(server, SIGKILL);
+    waitpid(server, NULL, 0);
+    server = 0;
 }
 
 static stoker_loader *play(const char *name, int io, int policy, int *rc,
@@ -191,7 +184,7 @@ START_TEST(test_hang_ends_with_the_files_name_and_close_returns)
            _i % 2 ? "pread" : "auto", took, closed, rc);
     ck_assert_double_lt(closed, STALL_MS / 1000.0 + 2.5);
     ck_assert_int_eq(rc, -ETIMEDOUT); /* worker or ring was abandoned */
-    abort_connection(); /* the lost worker wakes: nothing may crash */
+    cut_off(); /* the lost worker wakes: nothing may crash */
     sleep(1);
 }
 END_TEST
@@ -212,23 +205,151 @@ START_TEST(test_seek_after_a_hang_is_refused_and_close_frees_nothing)
                      -ETIMEDOUT);
     ck_assert_msg(strstr(err.text, "hangs in a read"), "%s", err.text);
     ck_assert_int_eq(stoker_loader_close(&loader), -ETIMEDOUT);
-    abort_connection();
+    cut_off();
     sleep(1); /* the lost worker comes back meanwhile */
 }
 END_TEST
 
+static int check(stoker_checker *checker, int64_t id, double *took)
+{
+    stoker_image_info info = {.size = sizeof info};
+    double start = now();
+
+    int rc = stoker_checker_check(checker, id, &info, &err);
+    *took = now() - start;
+    return rc;
+}
+
+/* Items 0 ... 4 hang, 5 is good. */
+static stoker_checker *open_checker(void)
+{
+    static const char *const names[] = {"opens_.jpg", "hang_a.jpg",
+                                        "hang_b.jpg", "hang_c.jpg",
+                                        "hang_d.jpg", "good.jpg"};
+    stoker_options opt = photos_options(&crop);
+    stoker_item items[6] = {{.path = NULL}};
+    stoker_checker *checker = NULL;
+    stoker_dataset *ds = NULL;
+    char paths[6][128];
+
+    for (int i = 0; i < 6; i++) {
+        snprintf(paths[i], sizeof paths[i], "%s/%s", mount_at, names[i]);
+        items[i] = (stoker_item){.path = paths[i], .length = -1};
+    }
+    opt.stall_timeout_ms = STALL_MS;
+    opt.retry_ms = 10;
+    ck_assert_int_eq(
+        stoker_dataset_from_items(&ds, items, 6, sizeof items[0], &err), 0);
+    ck_assert_int_eq(stoker_checker_open(&checker, ds, &opt, &err), 0);
+    stoker_dataset_free(ds);
+    return checker;
+}
+
+START_TEST(test_checker_leaves_what_hangs_and_goes_on)
+{
+    stoker_checker *checker = open_checker();
+    double took;
+
+    for (int id = 0; id < 4; id++) {
+        ck_assert_int_eq(check(checker, id, &took), -ETIMEDOUT);
+        ck_assert_msg(strstr(err.text, id ? "hang_" : "opens_") &&
+                          strstr(err.text, "stalled"),
+                      "%s", err.text);
+        ck_assert_int_eq(err.id, id);
+        ck_assert_double_lt(took, STALL_MS / 1000.0 + 1);
+        if (id == 3)
+            break;
+        ck_assert_msg(check(checker, 5, &took) == 0, "%s", err.text);
+    }
+    /* Four hang: no fifth is risked, the good one neither. */
+    ck_assert_int_eq(check(checker, 4, &took), -ETIMEDOUT);
+    ck_assert_msg(strstr(err.text, "hang_d.jpg: not looked at"), "%s",
+                  err.text);
+    ck_assert_double_lt(took, STALL_MS / 2000.0);
+    ck_assert_int_eq(check(checker, 5, &took), -ETIMEDOUT);
+    cut_off(); /* they come back: it looks again */
+    int rc = 0;
+    for (int i = 0; i < 500; i++) {
+        rc = check(checker, 5, &took);
+        if (!strstr(err.text, "not looked at"))
+            break;
+        usleep(10000); /* another process's answer: nothing to wait on */
+    }
+    ck_assert_msg(rc < 0 && rc != -ETIMEDOUT, "%d %s", rc, err.text);
+    stoker_checker_close(&checker);
+}
+END_TEST
+
+START_TEST(test_checker_closes_over_a_hang)
+{
+    stoker_checker *checker = open_checker();
+    double took;
+
+    ck_assert_int_eq(check(checker, 1, &took), -ETIMEDOUT);
+    stoker_checker_close(&checker);
+    cut_off(); /* the reader wakes: nothing may crash */
+    sleep(1);
+}
+END_TEST
+
+#if defined(STOKER_COMMAND)
+static void link_photo(const char *name)
+{
+    char from[256], to[256];
+
+    snprintf(from, sizeof from, "%s/%s", mount_at, name);
+    snprintf(to, sizeof to, "%s/photos/class/%s", top, name);
+    ck_assert_int_eq(symlink(from, to), 0);
+}
+
+/* The kernel keeps a process that hangs in FUSE until that is answered: so
+ * the report is read first, and then the mount is cut off. */
+START_TEST(test_scan_names_what_hangs_and_ends)
+{
+    char command[512], line[512], stalled[512] = "", sum[512] = "";
+
+    snprintf(command, sizeof command, "mkdir -p %s/photos/class", top);
+    ck_assert_int_eq(system(command), 0);
+    link_photo("good.jpg");
+    link_photo("hang_.jpg");
+    link_photo("opens_.jpg");
+    snprintf(command, sizeof command,
+             "%s scan %s/photos --jobs 1 --stall-timeout 1", STOKER_COMMAND,
+             top);
+    FILE *f = popen(command, "r");
+    ck_assert_ptr_nonnull(f);
+    while (!sum[0] && fgets(line, sizeof line, f)) {
+        if (strstr(line, "hang_.jpg: stalled"))
+            strcpy(stalled, line);
+        if (strstr(line, "images, "))
+            strcpy(sum, line);
+    }
+    cut_off();
+    int status = pclose(f);
+    snprintf(command, sizeof command, "rm -r %s/photos", top);
+    ck_assert_int_eq(system(command), 0);
+    ck_assert_msg(stalled[0] && strstr(sum, "3 images, 2 bad"), "'%s' '%s'",
+                  stalled, sum);
+    ck_assert_int_eq(WEXITSTATUS(status), 1);
+    stalled[strcspn(stalled, "\n")] = '\0';
+    seen("scan of a hang", -ETIMEDOUT, stalled + strspn(stalled, " "));
+}
+END_TEST
+#endif
+
 static void setup(void)
 {
-    if (!is_mounted() && mount_slow() != 0)
+    if (is_mounted())
+        return;
+    umount2(mount_at, MNT_DETACH); /* what a failed test left */
+    if (mount_slow() != 0)
         ck_abort_msg("cannot mount again");
 }
 
 static void teardown(void)
 {
-    abort_connection();
+    cut_off();
     umount2(mount_at, MNT_DETACH);
-    kill(server, SIGKILL);
-    waitpid(server, NULL, 0);
 }
 
 int main(void)
@@ -256,6 +377,11 @@ int main(void)
         tc, test_hang_ends_with_the_files_name_and_close_returns, 0, 4);
     tcase_add_test(tc,
                    test_seek_after_a_hang_is_refused_and_close_frees_nothing);
+    tcase_add_test(tc, test_checker_leaves_what_hangs_and_goes_on);
+    tcase_add_test(tc, test_checker_closes_over_a_hang);
+#if defined(STOKER_COMMAND)
+    tcase_add_test(tc, test_scan_names_what_hangs_and_ends);
+#endif
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
