@@ -2,9 +2,10 @@
  * paths, for faults that another program makes around it (root_faults.py).
  * Prints "opened" when the data set is listed, and with pause=N waits for a
  * line on stdin after N batches ("paused"); at the end one line
- * "end CODE ROWS VALID PEAK_KB IO TEXT".  Keys: io (0 auto, 1 io_uring, 2
- * pread), policy (0 raise, 1 mask), unlimited, retry, workers, size (of the
- * crop), slots, ledger, as (user id), resume (samples consumed). */
+ * "end CODE ROWS VALID PEAK_KB IO BYTES WORKERS TEXT", tabs between.  Keys: io
+ * (0 auto, 1 io_uring, 2 pread), policy (0 raise, 1 mask), unlimited, retry,
+ * workers, size (of the crop), slots, ledger, as (user id), resume (samples
+ * consumed). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,9 +110,9 @@ int main(int argc, char **argv)
     int closed = stoker_loader_close(&loader);
     stoker_dataset_free(ds);
     getrusage(RUSAGE_SELF, &use);
-    printf("end\t%d\t%lld\t%lld\t%ld\t%d\t%lld\t%s\n", rc < 0 ? rc : closed,
+    printf("end\t%d\t%lld\t%lld\t%ld\t%d\t%lld\t%d\t%s\n", rc < 0 ? rc : closed,
            (long long)n_rows, (long long)n_valid, use.ru_maxrss, stats.io,
            (long long)(stats.arena_bytes + stats.scratch_bytes),
-           rc < 0 ? err.text : stats.io_reason);
+           stats.n_workers, rc < 0 ? err.text : stats.io_reason);
     return 0;
 }

@@ -72,13 +72,13 @@ class Play:
         return False
 
     def end(self):
-        """(code, rows, valid, peak KiB, io, own bytes, text), or the negated
-        signal that killed it in place of all."""
+        """(code, rows, valid, peak KiB, io, own bytes, workers, text), or
+        (None, the negated signal that killed it)."""
         text, _ = self.run.communicate("go\n", timeout=120)
         if self.run.returncode != 0:
             return (None, self.run.returncode)
         fields = text.splitlines()[-1].split("\t")
-        return tuple(int(x) for x in fields[1:7]) + (fields[7],)
+        return tuple(int(x) for x in fields[1:8]) + (fields[8],)
 
 
 def make_photos(top, n=N_PHOTOS, n_bytes=PHOTO_BYTES):
@@ -215,27 +215,31 @@ def full_disk(top, photos):
         check_full_ledger("ledger on a full ext4", f"{at}/ledger", result)
 
 
-# ---- a memory cgroup ------------------------------------------------------------
+# ---- control groups -------------------------------------------------------------
 
-def memory_group():
-    """(folder, the limit's file, the peak's file), made for us."""
-    for top, limit, peak in (("/sys/fs/cgroup/memory", "memory.limit_in_bytes",
-                              "memory.max_usage_in_bytes"),
-                             ("/sys/fs/cgroup", "memory.max", "memory.peak")):
+@contextlib.contextmanager
+def control_group(*kinds):
+    """A group made for us: (folder, the files of the first kind that is here).
+    kinds: (hierarchy, file, ...), version 1 and then 2."""
+    for top, *files in kinds:
         folder = f"{top}/stoker_{os.getpid()}"
         try:
             os.mkdir(folder)
         except OSError:
             continue
-        if os.path.exists(f"{folder}/{limit}"):
-            return folder, f"{folder}/{limit}", f"{folder}/{peak}"
-        os.rmdir(folder)
-    raise Skip("no memory cgroup can be made here")
+        try:
+            if os.path.exists(f"{folder}/{files[0]}"):
+                yield folder, [f"{folder}/{x}" for x in files]
+                return
+        finally:
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)
+    raise Skip("no such control group can be made here")
 
 
-def play_in_group(folder, limit, n_bytes, photos, **keys):
+def play_in_group(folder, limit, text, photos, **keys):
     with open(limit, "w", encoding="ascii") as f:
-        f.write(str(n_bytes))
+        f.write(text)
 
     def enter():
         with open(f"{folder}/cgroup.procs", "w", encoding="ascii") as f:
@@ -243,30 +247,52 @@ def play_in_group(folder, limit, n_bytes, photos, **keys):
     return Play(photos, before=enter, **keys).end()
 
 
+def cpu_quota(_, photos):
+    """A tenth of a CPU: one worker, slow, and whole."""
+    with control_group(("/sys/fs/cgroup/cpu", "cpu.cfs_quota_us"),
+                       ("/sys/fs/cgroup", "cpu.max")) as (folder, (limit,)):
+        text = "10000 100000" if limit.endswith("max") else "10000"
+        code, rows, *_, n_workers, said = play_in_group(folder, limit, text, photos, workers=0)
+        want("cpu quota", code == 0 and rows == N_PHOTOS and n_workers == 1,
+             f"{code}, {rows} rows, {n_workers} workers: {said}")
+        seen("cpu quota", 0, f"whole epoch with {n_workers} worker")
+
+
+def one_cpu(_, photos):
+    """Affinity to one CPU."""
+    def bind():
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    code, rows, *_, n_workers, said = Play(photos, before=bind, workers=0).end()
+    want("one CPU", code == 0 and rows == N_PHOTOS and n_workers == 1,
+         f"{code}, {rows} rows, {n_workers} workers: {said}")
+    code, rows, *_, said = Play(photos, before=bind, workers=32).end()
+    want("one CPU", code == 0 and rows == N_PHOTOS, f"32 workers: {code}: {said}")
+    seen("one CPU", 0, "whole epoch with 1 worker, and with 32")
+
+
 def memory_cgroup(_, photos):
     """A limit a little over what the loader says that it takes is enough; one
     far below is the kernel's SIGKILL, after which the run goes on."""
     keys = {"size": 96, "slots": 16, "workers": 2}
-    folder, limit, peak = memory_group()
-    try:
-        free = Play(photos, **keys).end()
-        room = int(free[5] * 1.05) + 8 * MIB  # programs, stacks, page tables
-        code, rows, valid, *_, text = play_in_group(folder, limit, room, photos, **keys)
+    with control_group(("/sys/fs/cgroup/memory", "memory.limit_in_bytes",
+                        "memory.max_usage_in_bytes"),
+                       ("/sys/fs/cgroup", "memory.max", "memory.peak")) as (folder, files):
+        limit, peak = files
+        says = Play(photos, **keys).end()[5]
+        room = int(says * 1.05) + 8 * MIB  # programs, stacks, page tables
+        code, rows, valid, *_, text = play_in_group(folder, limit, str(room), photos, **keys)
         want("memory cgroup", code == 0 and valid == rows == N_PHOTOS, f"{code}: {text}")
         with open(peak, encoding="ascii") as f:
             most = int(f.read())
-        seen("memory cgroup", 0, f"whole epoch: the loader says {free[5] / MIB:.1f} MiB, the "
-             f"limit is {room / MIB:.1f}, the peak with page cache {most / MIB:.1f}")
         want("memory cgroup", most <= room, f"peak {most} over the limit {room}")
-        killed = play_in_group(folder, limit, MIB, photos, **keys)
+        seen("memory cgroup", 0, f"whole epoch: the loader says {says / MIB:.1f} MiB, the "
+             f"limit is {room / MIB:.1f}, the peak with page cache {most / MIB:.1f}")
+        killed = play_in_group(folder, limit, str(MIB), photos, **keys)
         want("memory cgroup too small", killed == (None, -signal.SIGKILL), str(killed))
-        again = Play(photos, resume=48, **keys).end()
-        want("memory cgroup too small", again[0] == 0 and again[1] == N_PHOTOS - 48, str(again))
-        seen("memory cgroup too small", 0, "SIGKILL by the kernel, nothing is left behind; "
-             "a new process resumes")
-    finally:
-        with contextlib.suppress(OSError):
-            os.rmdir(folder)
+    again = Play(photos, resume=48, **keys).end()
+    want("memory cgroup too small", again[0] == 0 and again[1] == N_PHOTOS - 48, str(again))
+    seen("memory cgroup too small", 0, "SIGKILL by the kernel; nothing is left behind, a new "
+         "process resumes")
 
 
 # ---- the sysctl -------------------------------------------------------------------
@@ -317,9 +343,9 @@ def sysctl(top, photos):
     if auto[0] is None:
         raise Skip("nobody may not run the program where it lies")
     want("sysctl", auto[0] == 0 and auto[2] == N_PHOTOS and auto[4] == 2, str(auto))
-    want("sysctl", "io_uring_disabled" in auto[6], str(auto))
-    want("sysctl", named[0] == -1 and "io_uring_disabled" in named[6], str(named))
-    seen("sysctl, engine named", named[0], named[6])
+    want("sysctl", "io_uring_disabled" in auto[7], str(auto))
+    want("sysctl", named[0] == -1 and "io_uring_disabled" in named[7], str(named))
+    seen("sysctl, engine named", named[0], named[7])
 
 
 def enter_name_space():
@@ -358,7 +384,8 @@ def main():
     enter_name_space()
     scenes = (("loop shrinks", loop_shrinks), ("loop vanishes", loop_vanishes),
               ("mount detached", loop_detached), ("full /dev/shm", full_shm),
-              ("full disk", full_disk), ("memory cgroup", memory_cgroup), ("sysctl", sysctl))
+              ("full disk", full_disk), ("memory cgroup", memory_cgroup), ("cpu quota", cpu_quota),
+              ("one CPU", one_cpu), ("sysctl", sysctl))
     with tempfile.TemporaryDirectory(prefix="stoker_root_") as top:
         photos = make_photos(top)
         for name, scene in scenes:
