@@ -1,6 +1,6 @@
 """stoker beside torchvision's way on the same files, in one run.
 
-    python benchmarks/compare/compare.py FOLDER [--rounds 3]
+    python benchmarks/compare/compare.py FOLDER [--rounds 3] [--only val]
 
 Rounds alternate between torch's DataLoader over PIL with 2 worker processes and
 stoker.torch.ImageLoader with 2 threads, u8 and f32, and medians are printed
@@ -183,15 +183,19 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", choices=("first", "train", "val"))
     args = parser.parse_args()
     torch.set_num_threads(1)
     print("peer: %s; load %.1f" % (
         "torchvision " + torchvision.__version__ if torchvision else
         "torchvision's PIL path written out (%s)" % WHY, os.getloadavg()[0]), flush=True)
-    first_batch(args.folder, args.rounds)
-    compare("train u8, 2 workers", args.folder, "uint8", "train", 2, 2, args.rounds)
-    compare("train f32, 2 workers", args.folder, "float32", "train", 2, 2, args.rounds)
-    compare("val u8, one core", args.folder, "uint8", "val", 0, 1, args.rounds)
+    if args.only in (None, "first"):
+        first_batch(args.folder, args.rounds)
+    if args.only in (None, "train"):
+        compare("train u8, 2 workers", args.folder, "uint8", "train", 2, 2, args.rounds)
+        compare("train f32, 2 workers", args.folder, "float32", "train", 2, 2, args.rounds)
+    if args.only in (None, "val"):
+        compare("val u8, one core", args.folder, "uint8", "val", 0, 1, args.rounds)
 
 
 if __name__ == "__main__":
