@@ -2,7 +2,6 @@
 #include <stdio.h>
 
 #include "bench.h"
-#include "json.h"
 
 /* Where the workers' time went; wait is for reads and for empty slots. */
 struct shares {
@@ -25,15 +24,10 @@ static struct shares shares_of(const stoker_stats *stats)
                            .wait = wait / sum};
 }
 
-static double per_second(const struct bench *bench)
-{
-    return (double)bench->n_images / (bench->wall_s > 0 ? bench->wall_s : 1);
-}
-
 static double per_core(const struct bench *bench)
 {
     int32_t n = bench->stats.n_workers;
-    return per_second(bench) / (n > 0 ? n : 1);
+    return bench_per_second(bench) / (n > 0 ? n : 1);
 }
 
 static double cpu_ms(const struct bench *bench)
@@ -62,10 +56,17 @@ static void terms_of(const stoker_limit *roof, struct term out[N_TERMS])
     out[8] = (struct term){"fallback", roof->fallback_ns};
 }
 
+/* Of the time, what the consumer waited. */
+static double wait_share(const struct bench *bench)
+{
+    double wall = bench->wall_s > 0 ? bench->wall_s : 1;
+    return (double)bench->stats.consumer_ns * 1e-9 / wall;
+}
+
 static double fraction(const struct bench *bench)
 {
     double roof = bench->roof.limit_img_s;
-    return roof > 0 ? per_second(bench) / roof : 0;
+    return roof > 0 ? bench_per_second(bench) / roof : 0;
 }
 
 static double term_sum(const struct term terms[N_TERMS])
@@ -116,7 +117,7 @@ void bench_print_words(const struct bench *bench)
            (long long)bench->n_images, (long long)bench->n_batches,
            bench->wall_s);
     printf("speed             %.1f img/s, %.1f img/s per core\n",
-           per_second(bench), per_core(bench));
+           bench_per_second(bench), per_core(bench));
     printf("CPU time          %.3f ms per image\n", cpu_ms(bench));
     printf("read              %.1f MB (%.1f MB/s) by %s%s%s\n",
            (double)stats->bytes_read * 1e-6,
@@ -136,6 +137,15 @@ void bench_print_words(const struct bench *bench)
     if (stats->n_bad)
         printf("bad files         %lld (stoker scan lists them)\n",
                (long long)stats->n_bad);
+    if (bench->step_ms > 0)
+        printf("steps             %g ms each; they waited %.2f %% of the "
+               "time\n",
+               bench->step_ms, 100 * wait_share(bench));
+    if (bench->feed.options.device >= 0)
+        bench_device_words(bench);
+    else if (bench->feed.options.pin)
+        printf("pinned            %s\n",
+               stats->pin_reason[0] ? stats->pin_reason : "yes");
     if (bench->report[0])
         printf("report            %s\n", bench->report);
     if (bench->limit)
@@ -209,7 +219,7 @@ void bench_print_json(const struct bench *bench)
     json_int(&json, "n_bad", stats->n_bad);
     json_int(&json, "n_own_decoder", stats->n_own_decoder);
     json_real(&json, "seconds", bench->wall_s);
-    json_real(&json, "img_s", per_second(bench));
+    json_real(&json, "img_s", bench_per_second(bench));
     json_real(&json, "img_s_core", per_core(bench));
     json_real(&json, "cpu_ms_img", cpu_ms(bench));
     json_real(&json, "first_batch_s", bench->first_batch_s);
@@ -219,6 +229,14 @@ void bench_print_json(const struct bench *bench)
     json_real(&json, "consumer_wait_s", (double)stats->consumer_ns * 1e-9);
     put_shares(&json, stats);
     json_text(&json, "report", bench->report);
+    if (bench->step_ms > 0) {
+        json_real(&json, "step_ms", bench->step_ms);
+        json_real(&json, "wait_share", wait_share(bench));
+    }
+    if (bench->feed.options.pin)
+        json_text(&json, "pin_reason", stats->pin_reason);
+    if (bench->feed.options.device >= 0)
+        bench_device_json(&json, bench);
     if (bench->limit)
         put_limit(&json, bench);
     json_close(&json, '{');

@@ -1,6 +1,7 @@
 /* stoker bench: how fast a folder of photos becomes batches. */
 #include <stdio.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bench.h"
@@ -39,6 +40,24 @@ static void show_progress(const struct bench *bench, double passed)
             (long long)bench->n_epochs_done);
 }
 
+/* What a training loop does with a batch, without its arithmetic: with a
+ * device, its stream (here the legacy one) waits for the copy. */
+static int step(struct bench *bench, stoker_batch *batch, stoker_error *err)
+{
+    int64_t ns = (int64_t)(bench->step_ms * 1e6);
+    struct timespec time = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
+    bool on_device = bench->feed.options.device >= 0;
+    int rc = on_device ? stoker_batch_acquire(batch, NULL, err) : 0;
+    if (ns > 0)
+        nanosleep(&time, NULL);
+    if (!on_device) {
+        stoker_batch_release(batch);
+        return 0;
+    }
+    int released = stoker_batch_release_on(batch, NULL, err);
+    return rc ? rc : released;
+}
+
 /* Takes batches until it is enough; the pixels are not looked at. */
 static int play(struct bench *bench)
 {
@@ -60,7 +79,9 @@ static int play(struct bench *bench)
         stoker_batch_info info = {.size = sizeof(info)};
         stoker_batch_info_get(batch, &info);
         bench->n_images += info.n_valid;
-        stoker_batch_release(batch);
+        rc = step(bench, batch, &err);
+        if (rc < 0)
+            break;
         double now = cli_seconds();
         if (progress && now - shown > 0.1) {
             show_progress(bench, now - began);
@@ -97,6 +118,8 @@ static void describe(struct cli_flags *flags, struct bench *bench)
             "stop after N images");
     cli_real(flags, "seconds", "S", &bench->seconds,
              "stop after S seconds [5, unless one of those is given]");
+    cli_real(flags, "step-ms", "MS", &bench->step_ms,
+             "let each batch be used for so long, as a training step [0]");
     cli_switch(flags, "limit", &bench->limit,
                "measure this machine's roofline over these files, too");
     cli_int(flags, "limit-count", "N", &bench->n_limit, 1, INT64_MAX,
@@ -132,6 +155,7 @@ int cli_bench(int argc, char **argv)
         stoker_loader_report(bench.feed.loader, bench.report,
                              sizeof(bench.report));
         stoker_loader_close(&bench.feed.loader);
+        bench_measure_bus(&bench);
         if (bench.limit)
             status = measure_limit(&bench);
     }

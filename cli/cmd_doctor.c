@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "doctor.h"
 #include "feeding.h"
-#include "json.h"
 
 static void print_memory(int64_t bytes, char *text, size_t size)
 {
@@ -14,25 +14,12 @@ static void print_memory(int64_t bytes, char *text, size_t size)
         snprintf(text, size, "%.1f MiB", (double)bytes / 1048576);
 }
 
-static void print_device(int ordinal)
+/* The library's sentence begins as this line does. */
+static const char *bare_reason(const char *reason)
 {
-    stoker_device_info info = {.size = sizeof(info)};
-    stoker_error err;
-    if (stoker_device_measure(ordinal, &info, &err) != 0) {
-        printf("  %d            cannot be used: %s\n", ordinal, err.text);
-        return;
-    }
-    double pin = info.register_bytes
-                     ? (double)info.register_ns * 1e-9 /
-                           (double)info.register_bytes * 1073741824
-                     : 0;
-    printf("  %d            %s: pinning %.2f s a GiB, copies %.1f GB/s",
-           ordinal, info.name, pin, info.copy_bytes_s * 1e-9);
-    if (info.bus_bytes_s > 0)
-        printf(" of a bus of %.1f", info.bus_bytes_s * 1e-9);
-    if (info.numa_node >= 0)
-        printf(", NUMA node %d", info.numa_node);
-    printf(", context made in %.2f s\n", (double)info.init_ns * 1e-9);
+    static const char begin[] = "no CUDA driver: ";
+    size_t n = sizeof(begin) - 1;
+    return strncmp(reason, begin, n) == 0 ? reason + n : reason;
 }
 
 static void print_words(const stoker_system *system)
@@ -61,11 +48,8 @@ static void print_words(const stoker_system *system)
                system->cuda_driver / 1000, system->cuda_driver % 1000 / 10,
                system->n_devices, system->n_devices == 1 ? "" : "s");
     else
-        printf("CUDA driver    none: %s\n", system->cuda_reason);
-    if (system->devices[0])
-        printf("%s%s", system->devices,
-               system->devices[strlen(system->devices) - 1] == '\n' ? ""
-                                                                    : "\n");
+        printf("CUDA driver    none (%s): batches stay in host memory\n",
+               bare_reason(system->cuda_reason));
 }
 
 static void print_json(const stoker_system *system)
@@ -88,6 +72,7 @@ static void print_json(const stoker_system *system)
     json_int(&json, "n_devices", system->n_devices);
     json_text(&json, "cuda_reason", system->cuda_reason);
     json_text(&json, "devices", system->devices);
+    doctor_put_devices(&json, system);
     json_close(&json, '{');
     putchar('\n');
 }
@@ -109,7 +94,6 @@ int cli_doctor(int argc, char **argv)
         return CLI_OK;
     }
     print_words(&system);
-    for (int i = 0; i < system.n_devices; i++)
-        print_device(i);
+    doctor_print_devices(&system);
     return CLI_OK;
 }

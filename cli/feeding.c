@@ -1,6 +1,9 @@
 /* From flags to a data set and a loader, the same way for every command. */
 #include "feeding.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 const struct cli_word feed_dtypes[] = {{"u8", STOKER_U8},
                                        {"f16", STOKER_F16},
                                        {"bf16", STOKER_BF16},
@@ -25,14 +28,18 @@ static const struct cli_word policies[] = {{"raise", STOKER_RAISE},
                                            {"mask", STOKER_MASK},
                                            {"refill", STOKER_REFILL},
                                            {NULL, 0}};
+static const struct cli_word pins[] = {{"off", STOKER_PIN_OFF},
+                                       {"auto", STOKER_PIN_AUTO},
+                                       {"require", STOKER_PIN_REQUIRE},
+                                       {NULL, 0}};
 static const struct cli_word pixels[] = {{"pillow13", STOKER_PIXELS_PILLOW13},
                                          {"pillow12", STOKER_PIXELS_PILLOW12},
                                          {NULL, 0}};
 
 void feed_init(struct feed *feed)
 {
-    *feed = (struct feed){
-        .size = 224, .batch_size = 64, .world = 1, .device = -1, .slots = 4};
+    *feed =
+        (struct feed){.size = 224, .batch_size = 64, .world = 1, .slots = 4};
     stoker_options_init(&feed->options, sizeof(feed->options));
 }
 
@@ -82,8 +89,10 @@ void feed_engine_flags(struct cli_flags *flags, struct feed *feed)
              feed_decoders, "[auto]");
     cli_word(flags, "cpu", "auto|scalar|vec128|avx2|avx512", &feed->options.cpu,
              feed_cpus, "the instructions to use at most [auto]");
-    cli_int(flags, "device", "N", &feed->device, -1, 1023,
-            "a CUDA device's ordinal [-1: host memory]");
+    cli_text(flags, "device", "cuda:N", &feed->device,
+             "copy the batches to this device [host memory]");
+    cli_word(flags, "pin", "off|auto|require", &feed->options.pin, pins,
+             "page-locked batches in host memory [off]");
 }
 
 int feed_open_folder(struct feed *feed, const char *command, const char *folder)
@@ -127,12 +136,35 @@ void feed_settle(struct feed *feed)
     opt->batch_size = feed->batch_size;
     opt->n_workers = (int32_t)feed->n_workers;
     opt->n_slots = (int32_t)feed->slots;
-    opt->device = (int32_t)feed->device;
+}
+
+/* "cuda:1", "cuda", "1"; "cpu" and "-1": host memory. */
+int feed_settle_device(struct feed *feed, const char *command)
+{
+    const char *text = feed->device;
+    char *end;
+
+    if (!text || strcmp(text, "cpu") == 0 || strcmp(text, "-1") == 0)
+        return CLI_OK;
+    if (strcmp(text, "cuda") == 0) {
+        feed->options.device = 0;
+        return CLI_OK;
+    }
+    const char *number = strncmp(text, "cuda:", 5) == 0 ? text + 5 : text;
+    long ordinal = strtol(number, &end, 10);
+    if (number[0] < '0' || number[0] > '9' || *end || ordinal > 1023)
+        return cli_fail(CLI_USAGE, command,
+                        "--device is cuda, cuda:N or cpu, not '%s'", text);
+    feed->options.device = (int32_t)ordinal;
+    return CLI_OK;
 }
 
 int feed_open_loader(struct feed *feed, const char *command)
 {
     stoker_error err;
+    int status = feed_settle_device(feed, command);
+    if (status != CLI_OK)
+        return status;
     feed_settle(feed);
     if (stoker_loader_open(&feed->loader, feed->ds, &feed->options, &err) != 0)
         return cli_fail(CLI_BAD, command, "%s", err.text);

@@ -9,7 +9,8 @@ struct feed {
     stoker_options options;
     stoker_transform transforms[4];
     int32_t transform; /* 0 train, 1 val */
-    int64_t size, batch_size, n_workers, seed, rank, world, device, slots;
+    int64_t size, batch_size, n_workers, seed, rank, world, slots;
+    const char *device; /* as it was typed; NULL: host memory */
     bool no_shuffle, drop_last;
     stoker_dataset *ds;
     stoker_loader *loader;
@@ -32,6 +33,8 @@ int feed_open_folder(struct feed *feed, const char *command,
                      const char *folder);
 /* Turns the flags into options and transforms. */
 void feed_settle(struct feed *feed);
+/* Reads --device and --pin into the options.  Returns an exit code. */
+int feed_settle_device(struct feed *feed, const char *command);
 /* Opens the loader, too. */
 int feed_open_loader(struct feed *feed, const char *command);
 void feed_close(struct feed *feed);

@@ -591,6 +591,7 @@ typedef struct stoker_stats {
     char pin_reason[128];    /* why not pinned, or "" */
     char memory_reason[128]; /* why not the pages of huge_pages, or "" */
     int64_t pin_context_ns;  /* of pin_init_ns, the context's */
+    int64_t n_copies;        /* to the device; some may not be handed out */
 } stoker_stats;
 
 /* Any thread, any time. */

@@ -134,7 +134,7 @@ class Stats(c.Structure):
         ("copy_ns", i64), ("copy_wait_ns", i64), ("gpu_wait_ns", i64), ("overlap_ns", i64),
         ("pin_init_ns", i64), ("pin_register_ns", i64), ("bytes_copied", i64),
         ("io_reason", c.c_char * 128), ("pin_reason", c.c_char * 128),
-        ("memory_reason", c.c_char * 128), ("pin_context_ns", i64),
+        ("memory_reason", c.c_char * 128), ("pin_context_ns", i64), ("n_copies", i64),
     ]
 
 

@@ -113,6 +113,7 @@ static int copy(struct stk_feed *feed, stoker_batch *batch, uint32_t slot,
         atomic_fetch_add_explicit(&gpu->stream_wait_ns, stk_now_ns() - since,
                                   memory_order_relaxed);
     atomic_fetch_add_explicit(&gpu->copy_ns, copy_ns, memory_order_relaxed);
+    atomic_fetch_add_explicit(&gpu->n_copies, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&gpu->bytes_copied,
                               (long long)loader->buffer_bytes,
                               memory_order_relaxed);

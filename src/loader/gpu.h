@@ -31,7 +31,7 @@ struct stk_gpu {
     atomic_uint is_begun;  /* the first batch has been taken */
     atomic_int is_stopped; /* the pinner's */
     atomic_llong register_ns, copy_ns, copy_wait_ns;
-    atomic_llong bytes_copied, stream_wait_ns;
+    atomic_llong bytes_copied, n_copies, stream_wait_ns;
     /* A device buffer's: when its batch was acquired although the copy still
      * ran; 0: not yet, -1: the copy is done. */
     atomic_llong *acquired_ns;

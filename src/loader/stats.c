@@ -63,6 +63,7 @@ static void add_gpu(stoker_loader *loader, stoker_stats *out)
     out->copy_wait_ns = stk_count_get(&gpu->copy_wait_ns);
     out->gpu_wait_ns = out->consumer_ns + stk_count_get(&gpu->stream_wait_ns);
     out->bytes_copied = stk_count_get(&gpu->bytes_copied);
+    out->n_copies = stk_count_get(&gpu->n_copies);
     /* Copy time in which nobody was waiting, at least. */
     int64_t hidden = out->copy_ns - out->gpu_wait_ns;
     out->overlap_ns = hidden > 0 ? hidden : 0;
