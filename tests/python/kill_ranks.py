@@ -72,6 +72,7 @@ def live(root, log, policy, batch, total, saved, use_torch):
                 file.flush()
                 # The training step: a whole run takes about as long in any world.
                 time.sleep(0.001 * len(line["rows"]) * loader._options.world_size)
+                print("step", flush=True)  # so that the launcher knows when to strike
 
 
 class Job:
@@ -107,9 +108,11 @@ class Job:
         for process in ranks:
             assert process.stdout.readline() == b"lives\n", process.stderr.read().decode()
         while self.hits < kills:
-            time.sleep(self.rng.uniform(0, 0.3))
             how, victim = self.rng.choice(["all", "one first", "one alone"]), \
                 self.rng.randrange(self.world)
+            for _ in range(self.rng.choice([0, self.rng.randrange(1 + 250 // self.step)])):
+                ranks[victim].stdout.readline()
+            time.sleep(self.rng.uniform(0, 0.01))
             if how != "all":
                 ranks[victim].kill()
                 hit = self.finish(ranks[victim], must_end=False)
@@ -121,7 +124,7 @@ class Job:
                 if self.rng.random() < 0.7:  # else it may be hit before it is up
                     ranks[victim].stdout.readline()
                 continue
-            time.sleep(self.rng.uniform(0, 0.03))
+            time.sleep(self.rng.uniform(0, 0.02))
             for process in ranks:
                 process.kill()
             hit = max([self.finish(p, must_end=False) for p in ranks])
@@ -134,6 +137,7 @@ class Job:
         self.lives += 1
         self.world, self.batch = self.rng.randint(1, 4), self.rng.choice([1, 2, 3, 5, 8])
         self.total = self.rng.choice([0, 0, self.world + 1, 7, 16])
+        self.step = self.total or self.world * self.batch
         ranks = [self.start(rank) for rank in range(self.world)]
         if self.hits < kills:
             ranks = self.strike(ranks, kills)

@@ -2,9 +2,11 @@
  * digests add up. */
 #include <check.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "plan/plan.h"
 
 static stoker_options options(int64_t batch, int rank, int world)
@@ -136,6 +138,79 @@ START_TEST(test_digests_add_up_over_any_split)
 }
 END_TEST
 
+/* The first ids of a rank's rows from opt and consumed on; returns how many,
+ * at most room. */
+static size_t first_rows(const stoker_options *opt, int64_t n, int64_t epoch,
+                         int64_t consumed, int64_t *ids, size_t room)
+{
+    static int64_t batch[4096];
+    size_t n_ids = 0;
+
+    for (int64_t step = 0; n_ids < room; step++) {
+        size_t n_rows;
+        int rc = stoker_plan_ids(opt, n, epoch, consumed, step, batch, 4096,
+                                 &n_rows, NULL);
+        if (rc == STOKER_END)
+            break;
+        ck_assert_int_eq(rc, 0);
+        n_rows = n_rows < room - n_ids ? n_rows : room - n_ids;
+        memcpy(ids + n_ids, batch, n_rows * sizeof *ids);
+        n_ids += n_rows;
+    }
+    return n_ids;
+}
+
+static void digest_ids(const int64_t *ids, size_t n, char text[33])
+{
+    struct stk_hash hash;
+    uint8_t bytes[16];
+
+    stk_hash_begin(&hash, stk_hash_key);
+    for (size_t i = 0; i < n; i++)
+        stk_hash_add_u64(&hash, (uint64_t)ids[i]);
+    stk_hash_end(&hash, bytes);
+    for (int i = 0; i < 16; i++)
+        sprintf(text + 2 * i, "%02x", bytes[i]);
+}
+
+/* What each rank of a world gets: a planner version's promise. */
+START_TEST(test_rows_are_those_of_the_golden_file)
+{
+    static int64_t ids[1000];
+    FILE *f = fopen(STK_TEST_DATA "/plan_golden.txt", "re");
+    char line[512];
+    int n_lines = 0;
+
+    ck_assert_ptr_nonnull(f);
+    while (fgets(line, sizeof line, f)) {
+        stoker_options opt = options(0, 0, 0);
+        long long epoch, n, batch, global, consumed;
+        unsigned long long seed;
+        size_t n_want;
+        char want[33], got[33];
+        if (line[0] == '#')
+            continue;
+        int n_read = sscanf(line,
+                            "%llu %lld %lld %d %d %d %d %lld %lld %lld: %zu "
+                            "%32s",
+                            &seed, &epoch, &n, &opt.shuffle, &opt.drop_last,
+                            &opt.world_size, &opt.rank, &batch, &global,
+                            &consumed, &n_want, want);
+        ck_assert_int_eq(n_read, 12);
+        opt.seed = seed;
+        opt.batch_size = batch;
+        opt.global_batch_size = global;
+        size_t n_ids = first_rows(&opt, n, epoch, consumed, ids, 1000);
+        digest_ids(ids, n_ids, got);
+        ck_assert_msg(n_ids == n_want && strcmp(got, want) == 0,
+                      "%zu rows, %s: %s", n_ids, got, line);
+        n_lines++;
+    }
+    fclose(f);
+    ck_assert_int_eq(n_lines, 40);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("plan_api");
@@ -145,6 +220,7 @@ int main(void)
     tcase_add_test(tc, test_places_that_are_none_are_refused);
     tcase_add_test(tc, test_ids_need_room_and_end_behind_the_last_step);
     tcase_add_test(tc, test_digests_add_up_over_any_split);
+    tcase_add_test(tc, test_rows_are_those_of_the_golden_file);
     suite_add_tcase(s, tc);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);
