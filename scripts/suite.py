@@ -199,6 +199,12 @@ def fuzz(total, seconds):
         list(pool.map(run, targets))
 
 
+def campaigns(total):
+    """What takes a quarter of an hour: not part of a plain run."""
+    for name in ("stress", "valgrind"):
+        one(total, name, [os.path.join(TOP, "scripts", name)], timeout=3600)
+
+
 def have(run, module):
     return subprocess.run([run, "-c", f"import {module}"], check=False,
                           capture_output=True).returncode == 0
@@ -261,7 +267,9 @@ def main():
     parser = argparse.ArgumentParser(prog="scripts/test", description=__doc__)
     parser.add_argument("--only", action="append", metavar="PART",
                         choices=["checks", "plain", "sanitizers", "fuzz",
-                                 "python"], help="run this part (repeatable)")
+                                 "python", "campaigns"],
+                        help="run this part (repeatable); campaigns: "
+                        "scripts/stress and scripts/valgrind, run only so")
     parser.add_argument("--fuzz-seconds", type=int, default=20,
                         help="a fuzz target's time (20)")
     parser.add_argument("--torch", default="torch==2.13.0",
@@ -279,6 +287,8 @@ def main():
         sanitizers(total)
     if "fuzz" in parts:
         fuzz(total, args.fuzz_seconds)
+    if "campaigns" in parts:
+        campaigns(total)
     if "python" in parts:
         python(total, args.torch)
     for text in total.skips:

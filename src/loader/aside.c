@@ -125,12 +125,12 @@ static int wait_done(struct stk_aside *aside)
 int stk_aside_read(struct stk_aside *aside, const struct stk_part *part,
                    struct stk_read **out)
 {
+    *out = stk_io_read(aside->io, 0); /* while all is ours */
     aside->part = *part;
     stamp(aside);
     /* Release: partner is the load in body(). */
     atomic_store_explicit(&aside->turn, ASKED, memory_order_release);
     stk_wake(&aside->turn);
-    *out = stk_io_read(aside->io, 0);
     return wait_done(aside);
 }
 

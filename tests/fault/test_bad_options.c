@@ -321,6 +321,46 @@ START_TEST(test_state_of_another_data_set_is_refused)
 }
 END_TEST
 
+START_TEST(test_nulls_and_structs_without_a_size_are_refused)
+{
+    stoker_options opt = photos_options(&crop);
+    stoker_dataset *ds = photos_dataset(&photos);
+    stoker_loader *loader = NULL;
+    stoker_checker *checker = NULL;
+    stoker_batch *batch = NULL;
+    stoker_cursor cursor = {.size = 0};
+    stoker_tensor tensor = {.size = 0};
+    size_t bytes;
+    void *view;
+
+    ck_assert_int_eq(stoker_loader_open(NULL, ds, &opt, &err), -EINVAL);
+    ck_assert_int_eq(stoker_loader_open(&loader, NULL, &opt, &err), -EINVAL);
+    opt.size = 0;
+    ck_assert_int_eq(stoker_loader_open(&loader, ds, &opt, &err), -EINVAL);
+    seen("options without a size", -EINVAL, err.text);
+    ck_assert_int_eq(stoker_arena_bytes(&opt, &bytes, NULL), -EINVAL);
+    opt = photos_options(&crop);
+    ck_assert_int_eq(stoker_arena_bytes(&opt, NULL, &err), -EINVAL);
+    ck_assert_int_eq(stoker_loader_open(&loader, ds, &opt, NULL), 0);
+    ck_assert_int_eq(stoker_loader_seek(loader, &cursor, &err), -EINVAL);
+    ck_assert_int_eq(stoker_loader_next(loader, NULL, -1, &err), -EINVAL);
+    ck_assert_int_eq(stoker_loader_next(NULL, &batch, -1, NULL), -EINVAL);
+    ck_assert_int_eq(stoker_loader_next(loader, &batch, -1, NULL), 0);
+    ck_assert_int_eq(stoker_batch_tensor(batch, "image", &tensor), -EINVAL);
+    ck_assert_int_eq(stoker_batch_tensor(batch, "image", NULL), -EINVAL);
+    ck_assert_int_eq(stoker_batch_dlpack(batch, NULL, 1, &view, &err), -EINVAL);
+    stoker_batch_release(batch);
+    stoker_batch_release(NULL);
+    ck_assert_int_eq(stoker_checker_open(&checker, NULL, NULL, &err), -EINVAL);
+    ck_assert_int_eq(stoker_checker_check(NULL, 0, NULL, NULL), -EINVAL);
+    stoker_checker_close(&checker);
+    stoker_dataset_free(ds);
+    ck_assert_int_eq(stoker_loader_close(&loader), 0);
+    ck_assert_int_eq(stoker_loader_close(&loader), 0); /* it is NULL now */
+    ck_assert_int_eq(stoker_loader_close(NULL), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("bad options");
@@ -332,6 +372,7 @@ int main(void)
                         (int)(sizeof options / sizeof options[0]));
     tcase_add_test(tc, test_bad_item_is_named_by_its_index);
     tcase_add_test(tc, test_memory_items_are_named_in_errors);
+    tcase_add_test(tc, test_nulls_and_structs_without_a_size_are_refused);
     tcase_add_test(tc, test_state_of_another_data_set_is_refused);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,27 +126,31 @@ START_TEST(test_no_lockable_memory_passes)
 }
 END_TEST
 
-/* 1 Mpx of noise in progressive scans: some 40 ms of decoding. */
-static unsigned long make_slow(unsigned char **bytes)
+/* Grey noise; 1024 x 1024 in progressive scans are some 40 ms of decoding. */
+static unsigned long make_noise(unsigned char **bytes, int width, int height,
+                                bool is_progressive)
 {
     struct jpeg_compress_struct jpeg;
     struct jpeg_error_mgr errors;
     unsigned long n = 0;
-    JSAMPLE line[1024];
+    static JSAMPLE line[1 << 16];
     JSAMPROW row = line;
+    unsigned r = 1;
 
     *bytes = NULL;
     jpeg.err = jpeg_std_error(&errors);
     jpeg_create_compress(&jpeg);
     jpeg_mem_dest(&jpeg, bytes, &n);
-    jpeg.image_width = jpeg.image_height = 1024;
+    jpeg.image_width = (JDIMENSION)width;
+    jpeg.image_height = (JDIMENSION)height;
     jpeg.input_components = 1;
     jpeg.in_color_space = JCS_GRAYSCALE;
     jpeg_set_defaults(&jpeg);
-    jpeg_simple_progression(&jpeg);
+    if (is_progressive)
+        jpeg_simple_progression(&jpeg);
     jpeg_start_compress(&jpeg, TRUE);
-    for (unsigned y = 0, r = 1; y < 1024; y++) {
-        for (int x = 0; x < 1024; x++) {
+    for (int y = 0; y < height; y++) {
+        for (int x = 0; x < width; x++) {
             r = r * 1664525u + 1013904223u;
             line[x] = (JSAMPLE)(r >> 24);
         }
@@ -156,6 +161,37 @@ static unsigned long make_slow(unsigned char **bytes)
     return n;
 }
 
+/* Sides of 16384 within the limits, by both decoders. */
+START_TEST(test_long_sides_pass)
+{
+    static const int sizes[][2] = {{16384, 24}, {24, 16384}, {65500, 9}};
+    stoker_options opt = photos_options(&crop);
+    stoker_dataset *ds = NULL;
+    stoker_loader *loader = NULL;
+    stoker_batch *batch;
+    unsigned char *bytes;
+    unsigned long n =
+        make_noise(&bytes, sizes[_i / 4][0], sizes[_i / 4][1], _i % 4 / 2 == 1);
+    stoker_item item = {.name = "long.jpg",
+                        .source = STOKER_SOURCE_MEMORY,
+                        .data = bytes,
+                        .length = (int64_t)n};
+
+    opt.decoder = _i % 2;
+    crop = stoker_random_resized_crop(8, 8);
+    ck_assert_int_eq(
+        stoker_dataset_from_items(&ds, &item, 1, sizeof item, &err), 0);
+    ck_assert_int_eq(stoker_loader_open(&loader, ds, &opt, &err), 0);
+    ck_assert_msg(stoker_loader_next(loader, &batch, 20000, &err) == 0, "%s",
+                  err.text);
+    seen("long sides", 0, "decodes, by both decoders");
+    stoker_batch_release(batch);
+    stoker_loader_close(&loader);
+    stoker_dataset_free(ds);
+    free(bytes);
+}
+END_TEST
+
 START_TEST(test_slow_decode_is_cut_short_and_the_next_is_good)
 {
     stoker_options opt = photos_options(&crop);
@@ -163,10 +199,11 @@ START_TEST(test_slow_decode_is_cut_short_and_the_next_is_good)
     stoker_loader *loader = NULL;
     stoker_batch *batch;
     unsigned char *bytes;
-    stoker_item items[2] = {{.name = "slow.jpg",
-                             .source = STOKER_SOURCE_MEMORY,
-                             .length = (int64_t)make_slow(&bytes)},
-                            photos.items[9]};
+    stoker_item items[2] = {
+        {.name = "slow.jpg",
+         .source = STOKER_SOURCE_MEMORY,
+         .length = (int64_t)make_noise(&bytes, 1024, 1024, true)},
+        photos.items[9]};
 
     items[0].data = bytes;
     opt.shuffle = 0;
@@ -244,6 +281,7 @@ int main(void)
                         0, 10);
 #endif
     tcase_add_test(tc, test_no_lockable_memory_passes);
+    tcase_add_loop_test(tc, test_long_sides_pass, 0, 12);
     tcase_add_test(tc, test_slow_decode_is_cut_short_and_the_next_is_good);
     tcase_add_loop_test(tc, test_forbidden_io_uring_falls_back_or_is_refused, 0,
                         2);
