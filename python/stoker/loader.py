@@ -17,6 +17,7 @@ from .batch import Batch
 from .counters import bad_dict, stats_dict
 from .dataset import classes_of, free_dataset, open_dataset, path_of
 from .digest import check_sum, digest_dict, digest_sum, value
+from .ends import close_handle, free, rest_at_exit
 from .epoch import EpochIterator
 from .errors import OptionError, StateError, check, from_native
 from .options import make_options
@@ -30,19 +31,6 @@ _WORKER_ADVICE = (
     "a stoker loader works by threads in this one process and cannot be sent to worker "
     "processes: use it directly, or DataLoader(ds, batch_size=None, num_workers=0)"
 )
-
-
-def _close(handle: c.c_void_p, turn: Any) -> None:
-    # Whoever waits in next has the turn for one slice at most.
-    held = turn.acquire(timeout=10 * _SLICE_MS / 1000)
-    n.lib.stoker_loader_close(c.byref(handle))
-    if held:
-        turn.release()
-
-
-def _free(dataset: c.c_void_p, end: Any) -> None:
-    end()  # first: its threads read what the data set borrows
-    free_dataset(dataset)
 
 
 class ImageLoader:
@@ -113,13 +101,12 @@ class ImageLoader:
         self._handle = handle
         # One at a time calls next, seek or close; taken before _lock.
         self._turn = threading.RLock()
-        self._end = weakref.finalize(self, _close, handle, self._turn)
-        # At exit the threads die with the process: no stuck read delays it and
-        # daemon threads see no closed loader. The CUDA driver's own end wants
-        # them gone.
+        self._end = weakref.finalize(self, close_handle, handle, self._turn, _SLICE_MS)
+        # At exit the threads die with the process: no stuck read delays it. The
+        # CUDA driver's own end wants them gone; daemon threads rest then.
         self._end.atexit = self._options.device >= 0 or self._options.pin != 0
         # The data set outlives close: names of samples are asked for later.
-        weakref.finalize(self, _free, self._dataset, self._end).atexit = False
+        weakref.finalize(self, free, self._dataset, self._end).atexit = False
         self._device_ordinal = self._options.device
         self._n = n.lib.stoker_dataset_count(self._dataset)
         self._active: Optional[EpochIterator] = None
@@ -249,8 +236,6 @@ class ImageLoader:
         stream = None
         torch = sys.modules.get("torch")
         if torch is not None and torch.cuda.is_initialized():
-            if torch.cuda.is_current_stream_capturing():
-                return
             device = self._options.device if self._options.device >= 0 else None
             stream = torch.cuda.current_stream(device).cuda_stream
         error = n.Error()
@@ -384,6 +369,7 @@ class ImageLoader:
 
     def _check_open(self) -> None:
         if not self._end.alive:
+            rest_at_exit()
             raise ValueError("this loader is closed")
 
     def __enter__(self) -> "ImageLoader":

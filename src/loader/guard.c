@@ -174,7 +174,8 @@ static bool any_is_unfit(const struct stk_guard *guard,
                          const struct stk_guarded *s, CUstream stream,
                          enum who who)
 {
-    bool uses_stream = who == CONSUMER_SAYS || s->n_streams == 0;
+    bool uses_stream =
+        who == CONSUMER_SAYS || s->n_streams == 0 || guard->uses_context;
     bool found = uses_stream && is_unfit(guard, stream, who != OURS);
 
     for (int i = 0; !found && i < s->n_streams; i++)

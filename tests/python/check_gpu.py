@@ -6,129 +6,163 @@ usage: check_gpu.py LIBSTOKER PACKAGE_FOLDER   (LD_LIBRARY_PATH: the stand-in)
 
 import ctypes as c
 import gc
-import io
 import os
 import sys
 import tempfile
+import types
 
 os.environ["STOKER_LIBRARY"] = sys.argv[1]
 sys.path.insert(0, sys.argv[2])
-try:
-    import numpy as np
-    from PIL import Image
-except ImportError as missing:
-    print("SKIPPED: %s" % missing)
-    sys.exit(77)
 
+import standin  # noqa: E402
 import stoker  # noqa: E402
+from standin import View, copy_in, copy_out, counts, cuda, driver, pixels_of  # noqa: E402
 
 
-class Counts(c.Structure):
-    _fields_ = [(name, c.c_int64) for name in
-                ("violations", "early_reuses", "unpinned_copies", "copies", "kernels",
-                 "events", "live_objects", "registered_bytes")]
+def open_loader(folder, **more):
+    return stoker.ImageLoader(folder, batch_size=8, shuffle=True, seed=1, workers=2,
+                              transforms=[stoker.CenterCrop(standin.SIDE)], **more)
 
 
-class Tensor(c.Structure):  # DLTensor, then DLManagedTensor's tail
-    _fields_ = [("data", c.c_void_p), ("device_type", c.c_int32), ("device_id", c.c_int32),
-                ("ndim", c.c_int32), ("code", c.c_uint8), ("bits", c.c_uint8),
-                ("lanes", c.c_uint16), ("shape", c.POINTER(c.c_int64)),
-                ("strides", c.POINTER(c.c_int64)), ("byte_offset", c.c_uint64)]
+def refused(call, *words):
+    try:
+        call()
+    except BufferError as error:
+        assert all(word in str(error) for word in words), error
+        return
+    raise AssertionError("was not refused")
 
 
-cuda = c.CDLL("libcuda.so.1")
-pointer = c.pythonapi.PyCapsule_GetPointer
-pointer.restype, pointer.argtypes = c.c_void_p, [c.py_object, c.c_char_p]
-
-
-def driver(name, *arguments):
-    code = getattr(cuda, name)(*arguments)
-    assert code == 0, (name, code)
-
-
-def counts():
-    out = Counts()
-    cuda.standin_counts(c.byref(out))
-    return out
-
-
-def make(folder):
-    for i in range(48):
-        os.makedirs("%s/class" % folder, exist_ok=True)
-        data = io.BytesIO()
-        Image.new("RGB", (16, 16), (i, i, i)).save(data, "PNG")
-        with open("%s/class/%02d.png" % (folder, i), "wb") as f:
-            f.write(data.getvalue())
-
-
-def capsule_tensor(capsule):
-    return Tensor.from_address(pointer(capsule, b"dltensor"))
+def check_streams(images, stream):
+    """None and 1: the legacy default stream; 2: the per-thread one; -1: none."""
+    legacy, per_thread = None, 2
+    for passed, waits in ((None, legacy), (1, legacy), (2, per_thread), (stream, stream),
+                          (-1, "nobody")):
+        before = {s: cuda.standin_waits(s) for s in (legacy, per_thread, stream)}
+        view = View(images, stream=passed, version=(1, 0) if passed == 2 else None)
+        assert view.device == (2, 0) and view.shape == (8, 3, 8, 8), view.shape
+        for s, n in before.items():
+            want = n + 1 if waits != "nobody" and s == waits else n
+            assert cuda.standin_waits(s) == want, (passed, s)
+    refused(lambda: images.__dlpack__(stream=0), "ambiguous")
+    # What numpy asks for: it has no device memory.
+    refused(lambda: images.__dlpack__(dl_device=(1, 0), max_version=(1, 0), copy=None), "lies on")
+    refused(lambda: images.__dlpack__(stream=1, copy=True), "does not copy")
 
 
 def check_device(folder, stream):
-    train = stoker.ImageLoader(folder, batch_size=8, shuffle=True, seed=1, n_epochs=4,
-                               transforms=[stoker.CenterCrop(8)], device="cuda:0", workers=2)
-    got = (c.c_uint8 * (8 * 192))()
+    train = open_loader(folder, n_epochs=4, device="cuda:0")
+    got = (c.c_uint8 * (8 * standin.ROW))()
     n = 0
     for _ in range(4):
         for batch in train:
-            try:
-                batch.images.__dlpack__(stream=0)
-                raise AssertionError("stream 0 was taken")
-            except BufferError:
-                pass
             assert tuple(batch.images.__dlpack_device__()) == (2, 0)
-            batch.images.__dlpack__(stream=-1)  # no synchronisation; dies at once
-            for s in (None, 1, 2, stream.value):
-                capsule = batch.images.__dlpack__(stream=s)  # owns t
-                t = capsule_tensor(capsule)
-                assert (t.device_type, t.device_id, t.ndim) == (2, 0, 4)
-            labels = batch.labels.__dlpack__(stream=stream.value)
-            label = capsule_tensor(labels)
-            assert (label.device_type, label.code, label.bits) == (2, 0, 64)
-            driver("cuMemcpyDtoHAsync_v2", got, c.c_uint64(t.data), c.c_size_t(len(got)), stream)
-            driver("cuStreamSynchronize", stream)
-            want = np.repeat(np.asarray(batch.ids), 192)
-            assert (np.frombuffer(got, np.uint8) == want).all()
-            batch.record_stream(stream.value)
+            if n == 0:
+                check_streams(batch.images, stream)
+            batch.images.__dlpack__(stream=-1)  # a capsule that nobody takes
+            image, label = View(batch.images, stream), View(batch.labels, stream, (1, 0))
+            assert (label.device, label.dtype) == ((2, 0), (0, 64, 1))
+            copy_out(got, image, stream)
+            driver("cuStreamSynchronize", c.c_void_p(stream))
+            assert bytes(got) == pixels_of(batch.ids.tolist())
+            batch.record_stream(stream)
             n += 1
+    stats = train.stats()
+    assert stats["bytes_copied"] >= 24 * len(got) and stats["copy_ns"] > 0, stats
+    assert stats["pin_init_ns"] >= stats["pin_context_ns"] >= 0, stats
+    assert stats["gpu_wait_ns"] >= 0 and stats["overlap_ns"] <= stats["copy_ns"], stats
     train.close()
     assert n == 24, n
 
 
-def check_pinned(folder, stream):
-    train = stoker.ImageLoader(folder, batch_size=8, shuffle=True, seed=1, n_epochs=40,
-                               transforms=[stoker.CenterCrop(8)], pin="require", workers=2)
-    to = c.c_uint64()
-    driver("cuMemAlloc_v2", c.byref(to), c.c_size_t(8 * 192))
+def check_host_fields(folder):
+    """numpy, CuPy and JAX ask host memory without a stream."""
+    with open_loader(folder, n_epochs=1, pin="require") as train:
+        batch = next(iter(train))
+        assert tuple(batch.images.__dlpack_device__()) == (1, 0)
+        view = View(batch.images, version=(1, 0))
+        assert view.bytes() == pixels_of(batch.ids.tolist())
+        for more in ({}, {"stream": None}, {"dl_device": (1, 0), "copy": None},
+                     {"max_version": (1, 2), "copy": False}):
+            batch.images.__dlpack__(**more)
+        refused(lambda: batch.images.__dlpack__(stream=2), "None")
+        refused(lambda: batch.images.__dlpack__(dl_device=(2, 0)), "lies on")
+
+
+def copies_of(train, stream, name=True):
+    to = standin.allocate(8 * standin.ROW)
     kept = []
     for _ in range(40):
         for batch in train:
             assert batch.images.pinned
-            batch.record_stream(stream.value)
-            view = np.asarray(batch.images)
-            driver("cuMemcpyHtoDAsync_v2", to, c.c_void_p(view.ctypes.data),
-                   c.c_size_t(view.nbytes), stream)
+            if name:
+                batch.record_stream(stream)
+            view = View(batch.images)
+            copy_in(to, view, stream)
             kept.append(batch.labels)
             del view, batch  # while the copy may still wait
-    driver("cuStreamSynchronize", stream)
+    driver("cuStreamSynchronize", c.c_void_p(stream))
     train.close()
-    del train
     gc.collect()
-    assert len({int(np.asarray(k)[0]) for k in kept}) >= 1  # labels outlive all
+    assert len(kept) == 240 and set(kept[0].tolist()) == {0}  # labels outlive all
+
+
+def check_pinned(folder, stream):
+    copies_of(open_loader(folder, n_epochs=40, pin="require"), stream)
+
+
+def check_guard(folder, stream):
+    """Streams that nobody names, guarded by the context's events."""
+    copies_of(open_loader(folder, n_epochs=40, pin="require", guard="context"), stream, False)
+    os.environ["STANDIN_DRIVER"] = "12040"
+    try:
+        open_loader(folder, pin="require", guard="context")
+        raise AssertionError("an old driver was taken")
+    except stoker.StokerError as error:
+        assert "12.5" in str(error) and "12.4" in str(error), error
+    with open_loader(folder, n_epochs=1, pin=True, guard="context") as train:
+        next(iter(train))
+        assert "need driver 12.5" in train.stats()["pin_reason"], train.stats()["pin_reason"]
+    del os.environ["STANDIN_DRIVER"]
+    try:
+        open_loader(folder, guard="hope")
+        raise AssertionError("hope was taken")
+    except ValueError as error:
+        assert "streams" in str(error), error
+
+
+def check_torch(folder, stream):
+    """torch's current stream is found without a word from the user; while a
+    side stream is current and captured into a graph, nothing is recorded."""
+    current = types.SimpleNamespace(cuda_stream=stream)
+    side = standin.another_stream()
+    sys.modules["torch"] = types.SimpleNamespace(cuda=types.SimpleNamespace(
+        is_initialized=lambda: True, current_stream=lambda device=None: current))
+    copies_of(open_loader(folder, n_epochs=40, pin="require"), stream, False)
+    for guard in ("streams", "context"):
+        with open_loader(folder, n_epochs=1, pin="require", prefetch=3, guard=guard) as train:
+            batches = iter(train)
+            next(batches)
+            current.cuda_stream = side
+            cuda.standin_capture_stream(c.c_void_p(side))
+            next(batches), next(batches)
+            current.cuda_stream = stream
+            cuda.standin_capture_stream(None)
+            assert len(list(batches)) == 3
+    assert counts().broken_captures == 0
+    del sys.modules["torch"]
 
 
 def main():
-    cuda.standin_pace(c.c_uint64(5), 300, c.c_double(0))
-    context, stream = c.c_void_p(), c.c_void_p()
-    driver("cuInit", 0)
-    driver("cuDevicePrimaryCtxRetain", c.byref(context), 0)
-    driver("cuCtxPushCurrent_v2", context)
-    driver("cuStreamCreate", c.byref(stream), 1)
+    stream = standin.begin(300)
     with tempfile.TemporaryDirectory() as folder:
-        make(folder)
+        standin.make_photos(folder + "/photos")
+        folder += "/photos"
         check_device(folder, stream)
+        check_host_fields(folder)
         check_pinned(folder, stream)
+        check_guard(folder, stream)
+        check_torch(folder, stream)
     total = counts()
     assert total.violations == 0, total.violations
     print("%d copies, %d early reuses" % (total.copies, total.early_reuses))
