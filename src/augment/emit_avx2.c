@@ -29,63 +29,99 @@ static void plane_of_halves(const uint32_t table[256], const uint8_t *from,
     looked_up(table, from + i, n - i, to + 2 * i, 2, 2);
 }
 
-INLINE __m256 computed(const uint8_t *from, __m256 mean, __m256 std)
+/* A channel's numbers in registers. */
+struct values {
+    __m256 scale, offset, mean, std, inverse;
+};
+
+INLINE struct values values_of(const struct stk_emit *e, size_t c)
+{
+    return (struct values){
+        _mm256_set1_ps(e->scale[c]), _mm256_set1_ps(e->offset[c]),
+        _mm256_set1_ps(e->mean[c]), _mm256_set1_ps(e->std[c]),
+        _mm256_set1_ps(e->inverse[c])};
+}
+
+INLINE __m256 computed(const uint8_t *from, const struct values *k,
+                       const int form)
 {
     __m128i v = _mm_loadl_epi64((const __m128i *)(const void *)from);
     __m256 t = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(v));
+    if (form == STK_FORM_LINE)
+        return _mm256_fmadd_ps(t, k->scale, k->offset);
     t = _mm256_mul_ps(t, _mm256_set1_ps(1.0f / 255));
-    return _mm256_div_ps(_mm256_sub_ps(t, mean), std);
+    t = _mm256_sub_ps(t, k->mean);
+    __m256 quotient = _mm256_mul_ps(t, k->inverse);
+    __m256 rest = _mm256_fnmadd_ps(quotient, k->std, t);
+    return _mm256_fmadd_ps(rest, k->inverse, quotient);
 }
 
-/* Eight words in dwords.  Ties go to even; f16 is right for normal numbers
- * and zero only, which is why a table is proved against it at open. */
-INLINE __m256i rounded(__m256i bits, const bool f16)
+/* Eight floats to bf16, ties to even. */
+INLINE __m128i bf16_of(__m256 floats)
 {
-    __m256i sign = _mm256_and_si256(bits, _mm256_set1_epi32(INT32_MIN));
-    __m256i size = _mm256_andnot_si256(_mm256_set1_epi32(INT32_MIN), bits);
-    __m256i least = _mm256_set1_epi32(0x38800000 - 1);
-    __m256i normal = _mm256_cmpgt_epi32(size, least), one;
-    if (!f16) {
-        one =
-            _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
-        bits = _mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff));
-        return _mm256_srli_epi32(_mm256_add_epi32(bits, one), 16);
-    }
-    one = _mm256_and_si256(_mm256_srli_epi32(size, 13), _mm256_set1_epi32(1));
-    size = _mm256_add_epi32(_mm256_add_epi32(size, one),
-                            _mm256_set1_epi32(0xfff - 0x38000000));
-    size = _mm256_and_si256(_mm256_srli_epi32(size, 13), normal);
-    return _mm256_or_si256(size, _mm256_srli_epi32(sign, 16));
+    __m256i bits = _mm256_castps_si256(floats);
+    __m256i one =
+        _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    bits = _mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff));
+    bits = _mm256_srli_epi32(_mm256_add_epi32(bits, one), 16);
+    return _mm_packus_epi32(_mm256_castsi256_si128(bits),
+                            _mm256_extracti128_si256(bits, 1));
 }
 
 INLINE void computed_halves(const struct stk_emit *e, size_t c,
                             const uint8_t *from, size_t n, uint8_t *to,
-                            const bool f16)
+                            const bool f16, const int form)
 {
-    __m256 mean = _mm256_set1_ps(e->mean[c]), std = _mm256_set1_ps(e->std[c]);
+    struct values k = values_of(e, c);
     size_t i = 0;
-    for (; i + 16 <= n; i += 16) {
-        __m256i a = _mm256_castps_si256(computed(from + i, mean, std));
-        __m256i b = _mm256_castps_si256(computed(from + i + 8, mean, std));
-        __m256i v = _mm256_packus_epi32(rounded(a, f16), rounded(b, f16));
-        _mm256_storeu_si256((__m256i *)(void *)(to + 2 * i),
-                            _mm256_permute4x64_epi64(v, 0xd8));
+    for (; i + 8 <= n; i += 8) {
+        __m256 v = computed(from + i, &k, form);
+        __m128i half =
+            f16 ? _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT) : bf16_of(v);
+        _mm_storeu_si128((__m128i *)(void *)(to + 2 * i), half);
     }
     plane_of_halves(e->table[c], from + i, n - i, to + 2 * i);
 }
 
-static void plane_of_floats(const struct stk_emit *e, size_t c,
-                            const uint8_t *from, size_t n, uint8_t *to)
+static void halves(const struct stk_emit *e, size_t c, const uint8_t *from,
+                   size_t n, uint8_t *to)
+{
+    const bool f16 = e->dtype == STOKER_F16;
+    if (e->form[c] == STK_FORM_TABLE)
+        plane_of_halves(e->table[c], from, n, to);
+    else if (e->form[c] == STK_FORM_LINE && f16)
+        computed_halves(e, c, from, n, to, true, STK_FORM_LINE);
+    else if (e->form[c] == STK_FORM_LINE)
+        computed_halves(e, c, from, n, to, false, STK_FORM_LINE);
+    else if (f16)
+        computed_halves(e, c, from, n, to, true, STK_FORM_STEPS);
+    else
+        computed_halves(e, c, from, n, to, false, STK_FORM_STEPS);
+}
+
+INLINE size_t stream_floats(const struct stk_emit *e, size_t c,
+                            const uint8_t *from, size_t i, size_t n,
+                            uint8_t *to, const int form)
+{
+    struct values k = values_of(e, c);
+    for (; i + 8 <= n; i += 8)
+        _mm256_stream_ps((float *)(void *)(to + 4 * i),
+                         computed(from + i, &k, form));
+    return i;
+}
+
+static void floats(const struct stk_emit *e, size_t c, const uint8_t *from,
+                   size_t n, uint8_t *to)
 {
     const uint32_t *table = e->table[c];
-    __m256 mean = _mm256_set1_ps(e->mean[c]), std = _mm256_set1_ps(e->std[c]);
-    size_t head = (uintptr_t)to % 4 ? n : -(uintptr_t)to % 32 / 4, i;
-    if (head > n || !e->computable)
-        head = n;
-    looked_up(table, from, head, to, 4, 4);
-    for (i = head; i + 8 <= n; i += 8)
-        _mm256_stream_ps((float *)(void *)(to + 4 * i),
-                         computed(from + i, mean, std));
+    size_t i = (uintptr_t)to % 4 ? n : -(uintptr_t)to % 32 / 4;
+    if (i > n || e->form[c] == STK_FORM_TABLE)
+        i = n;
+    looked_up(table, from, i, to, 4, 4);
+    if (e->form[c] == STK_FORM_LINE)
+        i = stream_floats(e, c, from, i, n, to, STK_FORM_LINE);
+    else
+        i = stream_floats(e, c, from, i, n, to, STK_FORM_STEPS);
     looked_up(table, from + i, n - i, to + 4 * i, 4, 4);
 }
 
@@ -146,12 +182,8 @@ void stk_emit_avx2(const struct stk_emit *e, const uint8_t *const from[3],
         if (e->dtype == STOKER_U8)
             memcpy(to, from[c], n);
         else if (e->dtype == STOKER_F32)
-            plane_of_floats(e, c, from[c], n, to);
-        else if (e->computable && e->dtype == STOKER_F16)
-            computed_halves(e, c, from[c], n, to, true);
-        else if (e->computable)
-            computed_halves(e, c, from[c], n, to, false);
+            floats(e, c, from[c], n, to);
         else
-            plane_of_halves(e->table[c], from[c], n, to);
+            halves(e, c, from[c], n, to);
     }
 }

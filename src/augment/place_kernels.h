@@ -7,15 +7,25 @@
 #include "augment/axis.h"
 #include "augment/program.h"
 
+/* How a channel's values may be computed from bytes v.  A form is set where
+ * all 256 were tried, with the kernels that will compute, and were the
+ * table's. */
+enum {
+    STK_FORM_TABLE,
+    STK_FORM_LINE,  /* v * scale + offset, rounded once */
+    STK_FORM_STEPS, /* v * (1/255), minus mean, and an exact quotient: times
+                       inverse and one correction by its remainder */
+};
+
 /* How finished bytes become elements; made once from a program. */
 struct stk_emit {
     int32_t dtype;
     bool interleaved; /* NHWC */
-    /* Kernels may compute ((v * (1/255)) - mean) / std, each step rounded,
-     * instead of looking up: all values were tried and equal the table's. */
-    bool computable;
-    float mean[3], std[3];
-    size_t plane_bytes; /* from channel to channel of NCHW */
+    /* Kernels may compute instead of looking up, each channel in its form. */
+    int32_t form[3];
+    float scale[3], offset[3];         /* STK_FORM_LINE */
+    float mean[3], std[3], inverse[3]; /* STK_FORM_STEPS; 1 / std */
+    size_t plane_bytes;                /* from channel to channel of NCHW */
     uint32_t table[3][256];
     /* The same in halves of 16 bits, for tables held in registers. */
     uint16_t low[3][256] __attribute__((aligned(64)));

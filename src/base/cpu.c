@@ -11,14 +11,23 @@
 #include "stoker/stoker.h"
 
 #if defined(__x86_64__)
+#include <cpuid.h>
+
 static int has_vec128(void)
 {
     return __builtin_cpu_supports("ssse3") && __builtin_cpu_supports("sse4.1");
 }
 
+/* Not every compiler knows this feature's name. */
+static int has_f16c(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+
 static int has_avx2(void)
 {
-    return has_vec128() && __builtin_cpu_supports("avx2") &&
+    return has_vec128() && has_f16c() && __builtin_cpu_supports("avx2") &&
            __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
            __builtin_cpu_supports("fma");
 }
