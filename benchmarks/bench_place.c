@@ -51,6 +51,13 @@ static void make_program(struct stk_program *p, int dtype)
     *p = (struct stk_program){.out_height = 224, .out_width = 224};
     p->dtype = dtype;
     p->sample_bytes = (size_t)3 * 224 * 224 * bytes[dtype];
+    if (dtype != STOKER_U8) {
+        p->has_normalize = true;
+        for (int c = 0; c < 3; c++) {
+            p->mean[c] = (float[]){0.485f, 0.456f, 0.406f}[c];
+            p->std[c] = (float[]){0.229f, 0.224f, 0.225f}[c];
+        }
+    }
     stk_values_fill(p);
 }
 

@@ -47,60 +47,108 @@ INLINE __m512i words_at(const uint8_t *from)
         _mm256_loadu_si256((const __m256i *)(const void *)from));
 }
 
-static void plane_of_halves(const uint16_t table[256], const uint8_t *from,
-                            size_t n, uint8_t *to)
+/* A channel's numbers in registers. */
+struct values {
+    __m512 scale, offset, mean, std, inverse;
+};
+
+INLINE struct values values_of(const struct stk_emit *e, size_t c)
 {
-    struct words w = words_of(table);
+    return (struct values){
+        _mm512_set1_ps(e->scale[c]), _mm512_set1_ps(e->offset[c]),
+        _mm512_set1_ps(e->mean[c]), _mm512_set1_ps(e->std[c]),
+        _mm512_set1_ps(e->inverse[c])};
+}
+
+INLINE __m512 computed(const uint8_t *from, const struct values *k,
+                       const int form)
+{
+    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)from);
+    __m512 t = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(v));
+    if (form == STK_FORM_LINE)
+        return _mm512_fmadd_ps(t, k->scale, k->offset);
+    t = _mm512_mul_ps(t, _mm512_set1_ps(1.0f / 255));
+    t = _mm512_sub_ps(t, k->mean);
+    __m512 quotient = _mm512_mul_ps(t, k->inverse);
+    __m512 rest = _mm512_fnmadd_ps(quotient, k->std, t);
+    return _mm512_fmadd_ps(rest, k->inverse, quotient);
+}
+
+/* Words from the table; f16 on a line is computed in half the time. */
+static void plane_of_halves(const struct stk_emit *e, size_t c,
+                            const uint8_t *from, size_t n, uint8_t *to)
+{
+    if (e->form[c] == STK_FORM_LINE && e->dtype == STOKER_F16) {
+        struct values k = values_of(e, c);
+        for (size_t x = 0; x < n; x += 16)
+            _mm256_mask_storeu_epi16(
+                to + 2 * x, lanes_of_16(n - x),
+                _mm512_cvtps_ph(computed(from + x, &k, STK_FORM_LINE),
+                                _MM_FROUND_TO_NEAREST_INT));
+        return;
+    }
+    struct words w = words_of(e->low[c]);
     for (size_t x = 0; x < n; x += 32)
         _mm512_mask_storeu_epi16(to + 2 * x, lanes_of_32(n - x),
                                  looked_up(&w, words_at(from + x)));
 }
 
-/* Two vectors of 16 floats from 32 pixels. */
-INLINE void floats_of(const struct words *low, const struct words *high,
-                      const uint8_t *from, __m512i out[2])
+/* 16 floats from 16 pixels, joined of their halves in tables. */
+INLINE __m512 tabled(const struct words *low, const struct words *high,
+                     const uint8_t *from)
 {
-    /* Pixels k and k + 16 share a dword, so that halves join by blends. */
-    __m128i a = _mm_loadu_si128((const __m128i *)(const void *)from);
-    __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(from + 16));
-    __m512i i = _mm512_or_si512(_mm512_cvtepu8_epi32(a),
-                                _mm512_slli_epi32(_mm512_cvtepu8_epi32(b), 16));
+    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)from);
+    __m512i i = _mm512_cvtepu8_epi32(v);
     __m512i l = looked_up(low, i), h = looked_up(high, i);
-    out[0] = _mm512_mask_blend_epi16(0xaaaaaaaa, l, _mm512_slli_epi32(h, 16));
-    out[1] = _mm512_mask_blend_epi16(0xaaaaaaaa, _mm512_srli_epi32(l, 16), h);
+    return _mm512_castsi512_ps(
+        _mm512_mask_blend_epi16(0xaaaaaaaa, l, _mm512_slli_epi32(h, 16)));
+}
+
+struct source {
+    struct words low, high; /* STK_FORM_TABLE */
+    struct values k;        /* the others */
+};
+
+INLINE __m512 floats_at(const struct source *s, const uint8_t *from,
+                        const int form)
+{
+    return form == STK_FORM_TABLE ? tabled(&s->low, &s->high, from)
+                                  : computed(from, &s->k, form);
 }
 
 /* Whole lines are streamed past the caches; the ends are plain stores. */
-static void plane_of_floats(const struct stk_emit *e, size_t c,
-                            const uint8_t *from, size_t n, uint8_t *to)
+INLINE void plane_of_floats(const struct stk_emit *e, size_t c,
+                            const uint8_t *from, size_t n, uint8_t *to,
+                            const int form)
 {
-    struct words low = words_of(e->low[c]), high = words_of(e->high[c]);
-    size_t head = -(uintptr_t)to % 64 / 4, x = 0;
-    __m512i v[2];
-    if ((uintptr_t)to % 4 != 0)
-        head = n;
-    if (head > n)
-        head = n;
-    for (; x < head; x += 32) {
-        size_t m = head - x;
-        floats_of(&low, &high, from + x, v);
-        _mm512_mask_storeu_epi32(to + 4 * x, lanes_of_16(m), v[0]);
-        if (m > 16)
-            _mm512_mask_storeu_epi32(to + 4 * x + 64, lanes_of_16(m - 16),
-                                     v[1]);
-    }
-    for (x = head; x + 32 <= n; x += 32) {
-        floats_of(&low, &high, from + x, v);
-        _mm512_stream_si512((__m512i *)(void *)(to + 4 * x), v[0]);
-        _mm512_stream_si512((__m512i *)(void *)(to + 4 * x + 64), v[1]);
-    }
-    if (x >= n)
-        return;
-    floats_of(&low, &high, from + x, v);
-    _mm512_mask_storeu_epi32(to + 4 * x, lanes_of_16(n - x), v[0]);
-    if (n - x > 16)
-        _mm512_mask_storeu_epi32(to + 4 * x + 64, lanes_of_16(n - x - 16),
-                                 v[1]);
+    struct source s;
+    if (form == STK_FORM_TABLE) {
+        s.low = words_of(e->low[c]);
+        s.high = words_of(e->high[c]);
+    } else
+        s.k = values_of(e, c);
+    size_t x = (uintptr_t)to % 4 ? n : -(uintptr_t)to % 64 / 4;
+    x = x < n ? x : n;
+    for (size_t i = 0; i < x; i += 16)
+        _mm512_mask_storeu_ps(to + 4 * i, lanes_of_16(x - i),
+                              floats_at(&s, from + i, form));
+    for (; x + 16 <= n; x += 16)
+        _mm512_stream_ps((float *)(void *)(to + 4 * x),
+                         floats_at(&s, from + x, form));
+    if (x < n)
+        _mm512_mask_storeu_ps(to + 4 * x, lanes_of_16(n - x),
+                              floats_at(&s, from + x, form));
+}
+
+static void floats(const struct stk_emit *e, size_t c, const uint8_t *from,
+                   size_t n, uint8_t *to)
+{
+    if (e->form[c] == STK_FORM_LINE)
+        plane_of_floats(e, c, from, n, to, STK_FORM_LINE);
+    else if (e->form[c] == STK_FORM_STEPS)
+        plane_of_floats(e, c, from, n, to, STK_FORM_STEPS);
+    else
+        plane_of_floats(e, c, from, n, to, STK_FORM_TABLE);
 }
 
 /* Interleaving: element j of output vector k is channel (k * lanes + j) % 3
@@ -255,8 +303,8 @@ void stk_emit_avx512(const struct stk_emit *e, const uint8_t *const from[3],
         if (e->dtype == STOKER_U8)
             copy_plane(from[c], n, to);
         else if (e->dtype == STOKER_F32)
-            plane_of_floats(e, c, from[c], n, to);
+            floats(e, c, from[c], n, to);
         else
-            plane_of_halves(e->low[c], from[c], n, to);
+            plane_of_halves(e, c, from[c], n, to);
     }
 }

@@ -137,8 +137,10 @@ static int make_ring(struct stk_placer *p)
         p->at[c] = (const uint8_t **)(lists + list + c * n);
     p->taps.weight = (int32_t *)(void *)(lists + pointers);
     p->taps.packed = (uint32_t *)p->taps.weight + list;
-    p->taps.cubic = p->y.cubic;
     p->n_ring = n;
+    p->ring_row = (const uint32_t **)p->at[0];
+    for (size_t r = 0; r < n && !bytes; r++)
+        p->ring_row[r] = p->ring + r * 3 * p->ring_plane;
     return 0;
 }
 

@@ -37,18 +37,26 @@ INLINE void put(uint8_t *to, size_t n, __m256i bytes)
     memcpy(to, all, n);
 }
 
-/* Planes are padded to 16 dwords, so the last block may have two vectors. */
-INLINE __m256i down_block(const struct stk_row_taps *taps,
-                          const uint32_t **rows, size_t at, const int vectors,
-                          const int n_taps)
+/* Rows and broadcast weights in registers where their number is known. */
+struct few_taps {
+    const uint32_t *row[STK_FEW_TAPS];
+    __m256i weight[STK_FEW_TAPS];
+};
+
+/* Planes are padded to 16 dwords, so the last block may have two vectors.
+ * n_taps 0: the lists, else few. */
+INLINE __m256i down_block(const struct stk_dword_taps *taps,
+                          const struct few_taps *few, size_t at,
+                          const int vectors, const int n_taps)
 {
     int n = n_taps ? n_taps : taps->n;
     __m256i sum[4];
     for (int k = 0; k < 4; k++)
         sum[k] = _mm256_set1_epi32(HALF);
     for (int t = 0; t < n; t++) {
-        __m256i w = _mm256_set1_epi32((int32_t)taps->packed[t]);
-        const uint32_t *row = rows[t] + at;
+        __m256i w = n_taps ? few->weight[t]
+                           : _mm256_set1_epi32((int32_t)taps->halves[t]);
+        const uint32_t *row = (n_taps ? few->row[t] : taps->row[t]) + at;
         for (int k = 0; k < vectors; k++)
             sum[k] = _mm256_add_epi32(
                 sum[k], _mm256_madd_epi16(dwords_at(row + 8 * k), w));
@@ -56,37 +64,48 @@ INLINE __m256i down_block(const struct stk_row_taps *taps,
     return bytes_of(sum);
 }
 
-INLINE void down_planes(const struct stk_row_taps *taps, const uint32_t **rows,
-                        size_t plane, size_t n, uint8_t *const to[3],
-                        const int n_taps)
+INLINE void down_planes(const struct stk_dword_taps *taps, size_t plane,
+                        size_t n, uint8_t *const to[3], const int n_taps)
 {
+    struct few_taps few;
+    for (size_t t = 0; t < (size_t)n_taps; t++) {
+        few.row[t] = taps->row[(taps->first + t) & taps->mask];
+        few.weight[t] =
+            _mm256_set1_epi32((int32_t)taps->halves[t * taps->step]);
+    }
     for (size_t c = 0; c < 3; c++) {
-        size_t x = 0, at = c * plane;
-        for (; x + 16 < n; x += 32)
-            put(to[c] + x, n - x, down_block(taps, rows, at + x, 4, n_taps));
-        if (x < n)
-            put(to[c] + x, n - x, down_block(taps, rows, at + x, 2, n_taps));
+        size_t at = c * plane, left = n;
+        uint8_t *out = to[c];
+        for (; left >= 32; left -= 32, at += 32, out += 32)
+            put(out, 32, down_block(taps, &few, at, 4, n_taps));
+        if (left > 16)
+            put(out, left, down_block(taps, &few, at, 4, n_taps));
+        else if (left > 0)
+            put(out, left, down_block(taps, &few, at, 2, n_taps));
     }
 }
 
-static void down(const struct stk_row_taps *taps, const uint32_t **rows,
-                 size_t plane, size_t n, uint8_t *const to[3])
+static void down(const struct stk_dword_taps *taps, size_t plane, size_t n,
+                 uint8_t *const to[3])
 {
     switch (taps->n) {
     case 1:
-        down_planes(taps, rows, plane, n, to, 1);
+        down_planes(taps, plane, n, to, 1);
         break;
     case 2:
-        down_planes(taps, rows, plane, n, to, 2);
+        down_planes(taps, plane, n, to, 2);
         break;
     case 3:
-        down_planes(taps, rows, plane, n, to, 3);
+        down_planes(taps, plane, n, to, 3);
         break;
     case 4:
-        down_planes(taps, rows, plane, n, to, 4);
+        down_planes(taps, plane, n, to, 4);
+        break;
+    case 5:
+        down_planes(taps, plane, n, to, 5);
         break;
     default:
-        down_planes(taps, rows, plane, n, to, 0);
+        down_planes(taps, plane, n, to, 0);
     }
 }
 

@@ -32,96 +32,102 @@ INLINE __m512i bytes_of(const __m512i v[4])
 
 /* Rows and broadcast weights in registers where their number is known. */
 struct few_taps {
-    const uint32_t *row[5];
-    __m512i weight[5];
+    const uint32_t *row[STK_FEW_TAPS];
+    __m512i weight[STK_FEW_TAPS];
 };
 
-/* vectors * 16 pixels of one plane; n_taps 0: taps->n, else from few. */
-INLINE void down_block(const struct stk_row_taps *taps, const uint32_t **rows,
-                       const struct few_taps *few, size_t at, const int vectors,
-                       const int n_taps, const bool is_cubic, __mmask64 real,
-                       uint8_t *to)
+/* The sums of vectors * 16 pixels; n_taps 0: the lists, else few. */
+INLINE void down_sums(const struct stk_dword_taps *taps,
+                      const struct few_taps *few, size_t at, const int vectors,
+                      const int n_taps, __m512i sum[4])
 {
     int n = n_taps ? n_taps : taps->n;
-    __m512i sum[4];
     for (int k = 0; k < 4; k++)
         sum[k] = _mm512_set1_epi32(HALF);
     for (int t = 0; t < n; t++) {
         __m512i w = n_taps ? few->weight[t]
-                           : _mm512_set1_epi32((int32_t)taps->packed[t]);
-        const uint32_t *row = (n_taps ? few->row[t] : rows[t]) + at;
+                           : _mm512_set1_epi32((int32_t)taps->halves[t]);
+        const uint32_t *row = (n_taps ? few->row[t] : taps->row[t]) + at;
         for (int k = 0; k < vectors; k++)
             sum[k] =
                 _mm512_dpwssd_epi32(sum[k], _mm512_load_si512(row + 16 * k), w);
     }
+}
+
+INLINE void down_block(const struct stk_dword_taps *taps,
+                       const struct few_taps *few, size_t at, const int vectors,
+                       const int n_taps, const bool is_cubic, size_t left,
+                       uint8_t *to)
+{
+    __m512i sum[4];
+    down_sums(taps, few, at, vectors, n_taps, sum);
     for (int k = 0; k < 4; k++)
         sum[k] = level(sum[k], is_cubic);
-    if (vectors == 4 && real == ~0ull)
+    if (vectors == 4 && left >= 64)
         _mm512_storeu_si512(to, bytes_of(sum));
-    else if (vectors == 2 && real == 0xffffffff)
+    else if (vectors == 2 && left == 32)
         _mm256_storeu_si256((__m256i *)(void *)to,
                             _mm512_castsi512_si256(bytes_of(sum)));
     else
-        _mm512_mask_storeu_epi8(to, real, bytes_of(sum));
+        _mm512_mask_storeu_epi8(to, first_lanes(left), bytes_of(sum));
 }
 
-INLINE void down_planes(const struct stk_row_taps *taps, const uint32_t **rows,
-                        size_t plane, size_t n, uint8_t *const to[3],
-                        const int n_taps, const bool is_cubic)
+INLINE void down_planes(const struct stk_dword_taps *taps, size_t plane,
+                        size_t n, uint8_t *const to[3], const int n_taps,
+                        const bool is_cubic)
 {
     struct few_taps few;
-    for (int t = 0; t < n_taps; t++) {
-        few.row[t] = rows[t];
-        few.weight[t] = _mm512_set1_epi32((int32_t)taps->packed[t]);
+    for (size_t t = 0; t < (size_t)n_taps; t++) {
+        few.row[t] = taps->row[(taps->first + t) & taps->mask];
+        few.weight[t] =
+            _mm512_set1_epi32((int32_t)taps->halves[t * taps->step]);
     }
     for (size_t c = 0; c < 3; c++) {
-        size_t at = c * plane, x = 0;
+        size_t at = c * plane, left = n;
         uint8_t *out = to[c];
-        for (; x + 64 <= n; x += 64)
-            down_block(taps, rows, &few, at + x, 4, n_taps, is_cubic, ~0ull,
-                       out + x);
-        __mmask64 real = first_lanes(n - x);
-        if (n - x > 32)
-            down_block(taps, rows, &few, at + x, ((int)(n - x) + 15) / 16,
-                       n_taps, is_cubic, real, out + x);
-        else if (n - x > 16)
-            down_block(taps, rows, &few, at + x, 2, n_taps, is_cubic, real,
-                       out + x);
-        else if (n > x)
-            down_block(taps, rows, &few, at + x, 1, n_taps, is_cubic, real,
-                       out + x);
+        for (; left >= 64; left -= 64, at += 64, out += 64)
+            down_block(taps, &few, at, 4, n_taps, is_cubic, 64, out);
+        if (left > 32)
+            down_block(taps, &few, at, ((int)left + 15) / 16, n_taps, is_cubic,
+                       left, out);
+        else if (left > 16)
+            down_block(taps, &few, at, 2, n_taps, is_cubic, left, out);
+        else if (left > 0)
+            down_block(taps, &few, at, 1, n_taps, is_cubic, left, out);
     }
 }
 
-static void down(const struct stk_row_taps *taps, const uint32_t **rows,
-                 size_t plane, size_t n, uint8_t *const to[3])
+INLINE void down_any(const struct stk_dword_taps *taps, size_t plane, size_t n,
+                     uint8_t *const to[3], const bool is_cubic)
 {
-    if (taps->cubic) {
-        if (taps->n == 4)
-            down_planes(taps, rows, plane, n, to, 4, true);
-        else
-            down_planes(taps, rows, plane, n, to, 0, true);
-        return;
-    }
     switch (taps->n) {
     case 1:
-        down_planes(taps, rows, plane, n, to, 1, false);
+        down_planes(taps, plane, n, to, 1, is_cubic);
         break;
     case 2:
-        down_planes(taps, rows, plane, n, to, 2, false);
+        down_planes(taps, plane, n, to, 2, is_cubic);
         break;
     case 3:
-        down_planes(taps, rows, plane, n, to, 3, false);
+        down_planes(taps, plane, n, to, 3, is_cubic);
         break;
     case 4:
-        down_planes(taps, rows, plane, n, to, 4, false);
+        down_planes(taps, plane, n, to, 4, is_cubic);
         break;
     case 5:
-        down_planes(taps, rows, plane, n, to, 5, false);
+        down_planes(taps, plane, n, to, 5, is_cubic);
         break;
     default:
-        down_planes(taps, rows, plane, n, to, 0, false);
+        down_planes(taps, plane, n, to, 0, is_cubic);
     }
+}
+
+static void down(const struct stk_dword_taps *taps, size_t plane, size_t n,
+                 uint8_t *const to[3])
+{
+    if (taps->cubic)
+        down_any(taps, plane, n, to, true);
+    else
+        down_any(taps, plane, n, to, false);
 }
 
 /* Four rows at a time: their bytes interleaved to dwords, weights as three

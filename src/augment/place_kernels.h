@@ -32,22 +32,35 @@ struct stk_emit {
     uint16_t high[3][256] __attribute__((aligned(64)));
 };
 
-/* The taps of one output row in the vertical pass; weights sum up to 2^22.
- * From dword rows, packed holds a weight's halves: the part that multiplies
- * p << 7 below, that of p << 16 above.  Weights over STK_TAP_LIMIT have no
- * halves and come as two taps.  From bytes, weight is set, and packed is the
- * kernel's own; the lists have room for three more, which it may fill. */
+/* A weight's halves: the part that multiplies p << 7 of a dword row below, that
+ * of p << 16 above.  Weights over STK_TAP_LIMIT have none and come as two taps.
+ */
 enum { STK_TAP_LIMIT = 32767 * 128 + 32767 };
 static inline uint32_t stk_halves_of(int32_t weight)
 {
     int32_t high = weight >> 7 > 32767 ? 32767 : weight >> 7;
     return ((uint32_t)high & 0xffff) | (uint32_t)(weight - high * 128) << 16;
 }
-struct stk_row_taps {
+
+/* The taps of one output row in the vertical pass from dword rows: tap t is
+ * row[(first + t) & mask] with halves[t * step].  Beyond STK_FEW_TAPS both
+ * are plain lists: first 0, step 1, all of mask set. */
+enum { STK_FEW_TAPS = 5 };
+struct stk_dword_taps {
     int32_t n;
     bool cubic; /* sums may leave 0 ... 255 */
+    const uint32_t *const *row;
+    size_t first, mask;
+    const uint32_t *halves;
+    size_t step;
+};
+
+/* The same from rows of bytes.  The lists have room for three more taps, which
+ * kernels may fill. */
+struct stk_row_taps {
+    int32_t n;
     int32_t *weight;
-    uint32_t *packed; /* [3 * (n + 4)] */
+    uint32_t *packed; /* [3 * (n + 4)], for the kernel's own use */
 };
 
 /* A row between the passes: dword p << 16 | p << 7 for each pixel p, so that
@@ -68,8 +81,8 @@ struct stk_place_kernels {
                          ptrdiff_t to_stride);
     /* Vertical pass to one row of n bytes a plane, from dword rows (planes
      * plane dwords apart), or from rows of one plane's bytes. */
-    void (*down)(const struct stk_row_taps *taps, const uint32_t **rows,
-                 size_t plane, size_t n, uint8_t *const to[3]);
+    void (*down)(const struct stk_dword_taps *taps, size_t plane, size_t n,
+                 uint8_t *const to[3]);
     void (*down_bytes)(const struct stk_row_taps *taps, const uint8_t **rows,
                        size_t n, uint8_t *to);
     void (*mirror)(const uint8_t *from, size_t n, uint8_t *to);

@@ -72,8 +72,8 @@ static void write_sums(const int32_t *sum, size_t n, uint8_t *to)
         to[i] = clipped(sum[i]);
 }
 
-static void down(const struct stk_row_taps *taps, const uint32_t **rows,
-                 size_t plane, size_t n, uint8_t *const to[3])
+static void down(const struct stk_dword_taps *taps, size_t plane, size_t n,
+                 uint8_t *const to[3])
 {
     for (size_t c = 0; c < 3; c++)
         for (size_t x = 0; x < n; x += BLOCK) {
@@ -81,10 +81,12 @@ static void down(const struct stk_row_taps *taps, const uint32_t **rows,
             int32_t sum[BLOCK];
             for (size_t i = 0; i < BLOCK; i++)
                 sum[i] = HALF;
-            for (int32_t t = 0; t < taps->n; t++) {
-                const uint32_t *row = rows[t] + c * plane + x;
-                int32_t weight = (int16_t)(taps->packed[t] & 0xffff) * 128 +
-                                 (int16_t)(taps->packed[t] >> 16);
+            for (size_t t = 0; t < (size_t)taps->n; t++) {
+                const uint32_t *row = taps->row[(taps->first + t) & taps->mask];
+                uint32_t halves = taps->halves[t * taps->step];
+                int32_t weight =
+                    (int16_t)(halves & 0xffff) * 128 + (int16_t)(halves >> 16);
+                row += c * plane + x;
                 for (size_t i = 0; i < m; i++)
                     sum[i] += (int32_t)(row[i] >> 16) * weight;
             }

@@ -156,35 +156,44 @@ static bool is_ready(const struct stk_placer *p)
     return j < p->y.n && p->y.first[j] + p->y.count[j] <= p->rows_in;
 }
 
-static uint32_t *ring_row(const struct stk_placer *p, size_t row)
+/* Lists the taps of output row j: a weight without halves as two. */
+static void list_halves(struct stk_placer *p, int32_t j,
+                        struct stk_dword_taps *taps)
 {
-    return p->ring + (row & (p->n_ring - 1)) * 3 * p->ring_plane;
-}
-
-/* Lists the taps of output row j with halves of weights; a weight without
- * them as two taps. */
-static void list_halves(struct stk_placer *p, int32_t j)
-{
-    const uint32_t *packed = (const uint32_t *)(const void *)p->y.packed + j;
     const int32_t *weight = p->y.weight + j;
     size_t row = (size_t)p->y.first[j];
-    int32_t n = 0, count = p->y.count[j];
-    for (int32_t t = 0; t < count; t++, row++) {
-        size_t at = (size_t)t * p->y.padded;
-        p->tap_rows[n] = ring_row(p, row);
-        if (p->y_is_packed) {
-            p->taps.packed[n++] = packed[at];
-            continue;
-        }
-        int32_t rest = weight[at];
-        if (rest > STK_TAP_LIMIT) {
-            p->taps.packed[n++] = stk_halves_of(rest / 2);
-            p->tap_rows[n] = ring_row(p, row);
+    taps->n = 0;
+    for (int32_t t = 0; t < p->y.count[j]; t++, row++) {
+        int32_t rest = weight[(size_t)t * p->y.padded];
+        while (rest > STK_TAP_LIMIT) {
+            p->tap_rows[taps->n] = p->ring_row[row & (p->n_ring - 1)];
+            p->taps.packed[taps->n++] = stk_halves_of(rest / 2);
             rest -= rest / 2;
         }
-        p->taps.packed[n++] = stk_halves_of(rest);
+        p->tap_rows[taps->n] = p->ring_row[row & (p->n_ring - 1)];
+        p->taps.packed[taps->n++] = stk_halves_of(rest);
     }
-    p->taps.n = n;
+    taps->row = (const uint32_t *const *)p->tap_rows;
+    taps->first = 0;
+    taps->mask = SIZE_MAX;
+    taps->halves = p->taps.packed;
+    taps->step = 1;
+}
+
+/* Few taps are taken out of the ring and the axis as they lie there. */
+static void aim_taps(struct stk_placer *p, int32_t j,
+                     struct stk_dword_taps *taps)
+{
+    taps->n = p->y.count[j];
+    if (taps->n > STK_FEW_TAPS || !p->y_is_packed) {
+        list_halves(p, j, taps);
+        return;
+    }
+    taps->row = p->ring_row;
+    taps->first = (size_t)p->y.first[j];
+    taps->mask = p->n_ring - 1;
+    taps->step = p->y.padded;
+    taps->halves = (const uint32_t *)(const void *)p->y.packed + j;
 }
 
 static void down_ready(struct stk_placer *p)
@@ -192,20 +201,20 @@ static void down_ready(struct stk_placer *p)
     if (!is_ready(p))
         return;
     const bool direct = is_direct(p);
-    ptrdiff_t step = row_step(p);
+    const size_t width = (size_t)p->x.n;
+    const ptrdiff_t step = row_step(p);
+    struct stk_dword_taps taps = {.cubic = p->y.cubic};
     uint8_t *row = stk_placer_row(p, p->rows_out);
     for (; is_ready(p); p->rows_out++, row += step) {
         uint8_t *out[3];
         for (size_t c = 0; c < 3; c++)
             out[c] = direct ? row + c * p->emit.plane_bytes : p->stage.first[c];
-        list_halves(p, p->rows_out);
+        aim_taps(p, p->rows_out, &taps);
         if (p->rows_out + PREFETCH_ROWS < p->y.n)
             prefetch_row(p, row + PREFETCH_ROWS * step);
-        p->kernels->down(&p->taps, (const uint32_t **)p->tap_rows,
-                         p->ring_plane, (size_t)p->x.n, out);
+        p->kernels->down(&taps, p->ring_plane, width, out);
         if (!direct)
-            p->kernels->emit(&p->emit, (const uint8_t *const *)out,
-                             (size_t)p->x.n, row);
+            p->kernels->emit(&p->emit, (const uint8_t *const *)out, width, row);
     }
 }
 

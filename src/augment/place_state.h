@@ -51,7 +51,8 @@ struct stk_placer {
     size_t n_ring, ring_plane;
     uint32_t *ring;
     struct stk_rows held;
-    const uint8_t **at[3]; /* [n_ring] where row r is now: strip or ring */
+    const uint8_t **at[3];     /* [n_ring] where row r is now: strip or ring */
+    const uint32_t **ring_row; /* [n_ring], of dwords */
 
     struct stk_rows between; /* DOWN_ACROSS: rows of the source's width */
     struct stk_rows stage;   /* finished bytes, not yet elements */
