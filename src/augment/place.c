@@ -200,6 +200,10 @@ int stk_placer_begin(struct stk_placer *p, const struct stk_geometry *g,
     p->flip_vertical = g->flip_vertical;
     p->rows_in = p->rows_out = 0;
     p->times = (struct stk_place_times){0};
+    p->n_rows = g->source.height;
+    /* Knuth's multiplier: no rhythm that samples could share. */
+    uint32_t any = ++p->n_samples * 2654435761u >> 8;
+    p->timed_row = (int32_t)(any % (uint32_t)(p->n_rows > 0 ? p->n_rows : 1));
     if (set_axes(p, g) < 0)
         goto out;
     p->route = route_of(p, g->vertical_first);

@@ -28,7 +28,7 @@ void stk_placer_rows(struct stk_placer *placer, const struct stk_strip *strip);
 bool stk_placer_done(const struct stk_placer *placer);
 
 /* Time since _begin in each part, for stats; written by the placer.  Weights
- * are timed, of strips only a part: right on average over samples. */
+ * are timed, of strips only one: right on average over samples. */
 struct stk_place_times {
     int64_t resample_ns,
         emit_ns; /* weights and first pass; last pass, writing */

@@ -7,13 +7,18 @@
 #include "augment/place_state.h"
 #include "base/clock.h"
 
-enum { PREFETCH_ROWS = 4, CLOCK_SHARE = 4 };
+enum { PREFETCH_ROWS = 4 };
 
-/* Time is taken on one strip of CLOCK_SHARE and counted so many times: reading
- * the clock at each strip costs a tenth. */
+/* Time is taken on one strip a sample, which stands for all in proportion to
+ * its rows: reading the clock at each strip costs a tenth. */
 static int64_t clock_now(const struct stk_placer *p)
 {
     return p->is_timed ? stk_now_ns() : 0;
+}
+
+static int64_t share_of_all(const struct stk_placer *p, int64_t ns)
+{
+    return ns * p->n_rows / p->timed_rows;
 }
 
 /* Ends the share of the first pass, begun at start. */
@@ -21,7 +26,7 @@ static void first_pass_ends(struct stk_placer *p, int64_t start)
 {
     if (!p->is_timed)
         return;
-    int64_t ns = (stk_now_ns() - start) * CLOCK_SHARE;
+    int64_t ns = share_of_all(p, stk_now_ns() - start);
     p->times.resample_ns += ns;
     p->times.emit_ns -= ns; /* which counts all of the strip */
 }
@@ -339,8 +344,9 @@ void stk_placer_rows(struct stk_placer *p, const struct stk_strip *strip)
     assert(strip->n_rows >= 1 && strip->n_rows <= STK_STRIP_ROWS);
     if (stk_placer_done(p))
         return;
-    /* Knuth's multiplier: no rhythm that a sample's strips could share. */
-    p->is_timed = (++p->n_strips * 2654435761u >> 20) % CLOCK_SHARE == 0;
+    p->timed_rows = strip->n_rows;
+    p->is_timed =
+        p->timed_row >= p->rows_in && p->timed_row < p->rows_in + strip->n_rows;
     int64_t start = clock_now(p);
     switch (p->route) {
     case STK_ROUTE_NOTHING:
@@ -364,5 +370,5 @@ void stk_placer_rows(struct stk_placer *p, const struct stk_strip *strip)
     if (stk_placer_done(p))
         p->kernels->fence();
     if (p->is_timed)
-        p->times.emit_ns += (stk_now_ns() - start) * CLOCK_SHARE;
+        p->times.emit_ns += share_of_all(p, stk_now_ns() - start);
 }

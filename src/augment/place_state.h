@@ -42,8 +42,10 @@ struct stk_placer {
     int32_t rows_in;  /* source rows taken */
     int32_t rows_out; /* rows of y.n written */
     struct stk_place_times times;
-    uint32_t n_strips; /* of all samples: which of them are timed */
-    bool is_timed;
+    uint32_t n_samples;            /* begun; which row is timed follows of it */
+    int32_t n_rows;                /* of the source */
+    int32_t timed_row, timed_rows; /* the row whose strip is timed; its rows */
+    bool is_timed;                 /* the strip at hand */
 
     /* Ring of n_ring rows: of dwords (ACROSS_DOWN), or of the source's bytes
      * (DOWN, DOWN_ACROSS), n_ring a power of two,
