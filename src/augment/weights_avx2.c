@@ -55,34 +55,54 @@ INLINE void store(int32_t *to, __m128i v)
     _mm_store_si128((__m128i *)(void *)to, v);
 }
 
-/* Outputs i ... i + 3; those behind the last are it without taps. */
-INLINE __m128i weights_of_4(struct stk_axis *axis, struct stk_taps f, size_t i,
-                            const bool is_cubic)
+/* The middles of outputs i ... i + 3; those behind the last are it again. */
+INLINE __m256d centres(const struct stk_axis *axis, double scale, size_t i)
 {
     __m128i out =
         _mm_add_epi32(_mm_set1_epi32((int32_t)i), _mm_setr_epi32(0, 1, 2, 3));
-    __m128i last = _mm_set1_epi32(axis->n - 1);
-    __m128i unreal = _mm_cmpgt_epi32(out, last);
     __m128i start = _mm_set1_epi32(axis->grid_first);
-    out = _mm_min_epi32(out, last);
+    out = _mm_min_epi32(out, _mm_set1_epi32(axis->n - 1));
     out =
         axis->mirrored ? _mm_sub_epi32(start, out) : _mm_add_epi32(start, out);
-    __m256d half = _mm256_set1_pd(0.5), sum = _mm256_setzero_pd();
-    __m256d centre = _mm256_mul_pd(_mm256_add_pd(_mm256_cvtepi32_pd(out), half),
-                                   _mm256_set1_pd(f.scale));
-    __m256d support = _mm256_set1_pd(f.support);
+    __m256d x = _mm256_add_pd(_mm256_cvtepi32_pd(out), _mm256_set1_pd(0.5));
+    return _mm256_mul_pd(x, _mm256_set1_pd(scale));
+}
+
+/* First taps and counts of four outputs; returns the counts. */
+INLINE __m128i bounds_of_4(struct stk_axis *axis, const struct stk_taps *f,
+                           size_t i)
+{
+    __m256d half = _mm256_set1_pd(0.5), support = _mm256_set1_pd(f->support);
+    __m256d centre = centres(axis, f->scale, i);
     __m128i low = _mm256_cvttpd_epi32(
         _mm256_add_pd(_mm256_sub_pd(centre, support), half));
     __m128i high = _mm256_cvttpd_epi32(
         _mm256_add_pd(_mm256_add_pd(centre, support), half));
     low = _mm_max_epi32(low, _mm_setzero_si128());
     high = _mm_min_epi32(high, _mm_set1_epi32(axis->crop));
-    __m128i count = _mm_andnot_si128(unreal, _mm_sub_epi32(high, low));
+    __m128i real = _mm_cmpgt_epi32(_mm_set1_epi32(axis->n - (int32_t)i),
+                                   _mm_setr_epi32(0, 1, 2, 3));
+    __m128i count = _mm_and_si128(real, _mm_sub_epi32(high, low));
     store(axis->count + i, count);
     store(axis->first + i, _mm_sub_epi32(low, _mm_set1_epi32(axis->skipped)));
+    return count;
+}
 
-    __m256d inverse = _mm256_set1_pd(1.0 / f.filter_scale);
-    for (int32_t t = 0; t < axis->max_taps; t++) {
+INLINE __m128i load(const int32_t *from)
+{
+    return _mm_load_si128((const __m128i *)(const void *)from);
+}
+
+INLINE void weights_of_4(struct stk_axis *axis, const struct stk_taps *f,
+                         size_t i, const bool is_cubic)
+{
+    __m256d half = _mm256_set1_pd(0.5), sum = _mm256_setzero_pd();
+    __m256d inverse = _mm256_set1_pd(1.0 / f->filter_scale);
+    __m256d centre = centres(axis, f->scale, i);
+    __m128i count = load(axis->count + i);
+    __m128i low =
+        _mm_add_epi32(load(axis->first + i), _mm_set1_epi32(axis->skipped));
+    for (int32_t t = 0; t < axis->taps; t++) {
         __m128i tap = _mm_set1_epi32(t);
         __m256d at = _mm256_cvtepi32_pd(_mm_add_epi32(tap, low));
         at = _mm256_add_pd(_mm256_sub_pd(at, centre), half);
@@ -94,27 +114,26 @@ INLINE __m128i weights_of_4(struct stk_axis *axis, struct stk_taps f, size_t i,
     }
     __m256d none = _mm256_cmp_pd(sum, _mm256_setzero_pd(), _CMP_EQ_OQ);
     sum = _mm256_blendv_pd(sum, _mm256_set1_pd(1.0), none);
-    for (int32_t t = 0; t < axis->max_taps; t++) {
+    for (int32_t t = 0; t < axis->taps; t++) {
         __m256d w = _mm256_div_pd(_mm256_load_pd(axis->work + 4 * t), sum);
         store(axis->weight + (size_t)t * axis->padded + i, rounded(w));
     }
-    return count;
 }
 
 void stk_weights_avx2(struct stk_axis *axis)
 {
-    struct stk_taps taps = stk_axis_taps(axis);
+    struct stk_taps f = stk_axis_taps(axis);
     __m128i most = _mm_setzero_si128();
     for (size_t i = 0; i < axis->padded; i += 4)
-        most = _mm_max_epi32(most, axis->cubic
-                                       ? weights_of_4(axis, taps, i, true)
-                                       : weights_of_4(axis, taps, i, false));
-    int32_t lane[4];
-    _mm_storeu_si128((__m128i *)(void *)lane, most);
-    axis->taps = lane[0];
-    for (int k = 1; k < 4; k++)
-        if (lane[k] > axis->taps)
-            axis->taps = lane[k];
+        most = _mm_max_epi32(most, bounds_of_4(axis, &f, i));
+    most = _mm_max_epi32(most, _mm_shuffle_epi32(most, 0x4e));
+    most = _mm_max_epi32(most, _mm_shuffle_epi32(most, 0xb1));
+    axis->taps = _mm_cvtsi128_si32(most);
+    for (size_t i = 0; i < axis->padded; i += 4)
+        if (axis->cubic)
+            weights_of_4(axis, &f, i, true);
+        else
+            weights_of_4(axis, &f, i, false);
 }
 
 bool stk_halves_avx2(struct stk_axis *axis)
