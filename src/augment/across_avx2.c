@@ -8,9 +8,9 @@
 #define INLINE static inline __attribute__((always_inline))
 
 enum {
+    FAR = -1, /* anything: 16 taps of one output a vector */
+    STEP, /* 16 bytes hold two taps of four outputs, and move with the taps */
     NEAR, /* 16 bytes hold all taps of four neighbouring outputs */
-    STEP, /* they hold two taps of each, so they move with the taps */
-    FAR,  /* anything: 16 taps of one output a vector */
     HALF = 1 << (STK_WEIGHT_BITS - 1),
     NEAR_PAIRS = 5,  /* pairs of taps up to which all is in one function */
     STEP_PAIRS = 18, /* beyond which all is FAR */
@@ -175,26 +175,36 @@ INLINE __m256i far_sums(const uint8_t *packed, const uint8_t *row, int chunks)
 {
     const struct far_output *o =
         (const struct far_output *)(const void *)packed;
-    __m256i high = _mm256_setzero_si256(), low = _mm256_setzero_si256();
+    const __m256i *weight = o->weight;
     const uint8_t *at = row + o->first[0];
-    for (int c = 0; c < chunks; c++) {
-        __m256i v = _mm256_cvtepu8_epi16(bytes_at(at + 16 * c));
-        high = _mm256_add_epi32(high, _mm256_madd_epi16(v, o->weight[2 * c]));
-        low = _mm256_add_epi32(low, _mm256_madd_epi16(v, o->weight[2 * c + 1]));
+    __m256i v = _mm256_cvtepu8_epi16(bytes_at(at));
+    __m256i high = _mm256_madd_epi16(v, weight[0]);
+    __m256i low = _mm256_madd_epi16(v, weight[1]);
+    for (int c = 1; c < chunks; c++) {
+        weight += 2;
+        at += 16;
+        v = _mm256_cvtepu8_epi16(bytes_at(at));
+        high = _mm256_add_epi32(high, _mm256_madd_epi16(v, weight[0]));
+        low = _mm256_add_epi32(low, _mm256_madd_epi16(v, weight[1]));
     }
     return joined(high, low);
+}
+
+/* Two outputs' sums of four dwords each lane. */
+INLINE __m256i far_two(const uint8_t *packed, size_t step, const uint8_t *row,
+                       int chunks)
+{
+    return _mm256_hadd_epi32(far_sums(packed, row, chunks),
+                             far_sums(packed + step, row, chunks));
 }
 
 INLINE __m256i far_of(const uint8_t *packed, size_t step, const uint8_t *row,
                       int chunks)
 {
-    __m256i s[8];
-    for (size_t k = 0; k < 8; k++)
-        s[k] = far_sums(packed + k * step, row, chunks);
-    __m256i a = _mm256_hadd_epi32(_mm256_hadd_epi32(s[0], s[1]),
-                                  _mm256_hadd_epi32(s[2], s[3]));
-    __m256i b = _mm256_hadd_epi32(_mm256_hadd_epi32(s[4], s[5]),
-                                  _mm256_hadd_epi32(s[6], s[7]));
+    __m256i a = far_two(packed, step, row, chunks);
+    a = _mm256_hadd_epi32(a, far_two(packed + 2 * step, step, row, chunks));
+    __m256i b = far_two(packed + 4 * step, step, row, chunks);
+    b = _mm256_hadd_epi32(b, far_two(packed + 6 * step, step, row, chunks));
     __m256i sum = _mm256_add_epi32(_mm256_permute2x128_si256(a, b, 0x20),
                                    _mm256_permute2x128_si256(a, b, 0x31));
     return _mm256_add_epi32(sum, _mm256_set1_epi32(HALF));
@@ -294,13 +304,14 @@ INLINE void run_near(const struct stk_axis *axis, const struct job *job,
     }
 }
 
+/* fixed: vectors of an output's taps, 0 for any number. */
 INLINE void run_far(const struct stk_axis *axis, const struct job *job,
-                    const bool dwords, const bool is_cubic)
+                    const int fixed, const bool dwords, const bool is_cubic)
 {
     const size_t step = group_bytes(axis), stride = job->stride;
     const size_t padded = axis->padded;
     const int32_t n_rows = job->n_rows;
-    int chunks = (axis->taps + 15) / 16;
+    const int chunks = fixed ? fixed : (axis->taps + 15) / 16;
     for (size_t i = 0; i < padded; i += 8) {
         const ptrdiff_t left = axis->n - (ptrdiff_t)i;
         const uint8_t *packed = axis->packed + i * step;
@@ -314,14 +325,31 @@ INLINE void run_far(const struct stk_axis *axis, const struct job *job,
     }
 }
 
+INLINE void choose_far(const struct stk_axis *axis, const struct job *job,
+                       const bool dwords, const bool is_cubic)
+{
+    switch ((axis->taps + 15) / 16) {
+    case 1:
+        run_far(axis, job, 1, dwords, is_cubic);
+        break;
+    case 2:
+        run_far(axis, job, 2, dwords, is_cubic);
+        break;
+    case 3:
+        run_far(axis, job, 3, dwords, is_cubic);
+        break;
+    case 4:
+        run_far(axis, job, 4, dwords, is_cubic);
+        break;
+    default:
+        run_far(axis, job, 0, dwords, is_cubic);
+    }
+}
+
 INLINE void choose_run(const struct stk_axis *axis, const struct job *job,
                        const bool dwords, const bool is_cubic)
 {
-    if (axis->packing == FAR) {
-        run_far(axis, job, dwords, is_cubic);
-        return;
-    }
-    switch (axis->packing == NEAR ? (axis->taps + 1) / 2 : 0) {
+    switch (axis->packing == NEAR ? (axis->taps + 1) / 2 : axis->packing) {
     case 1:
         run_near(axis, job, 1, dwords, is_cubic);
         break;
@@ -336,6 +364,9 @@ INLINE void choose_run(const struct stk_axis *axis, const struct job *job,
         break;
     case 5:
         run_near(axis, job, 5, dwords, is_cubic);
+        break;
+    case FAR:
+        choose_far(axis, job, dwords, is_cubic);
         break;
     default:
         run_near(axis, job, 0, dwords, is_cubic);
