@@ -20,7 +20,7 @@ struct cli_word {
     int32_t value;
 };
 
-enum cli_kind { CLI_SWITCH, CLI_INT, CLI_REAL, CLI_TEXT, CLI_WORD };
+enum cli_kind { CLI_SWITCH, CLI_INT, CLI_SEED, CLI_REAL, CLI_TEXT, CLI_WORD };
 
 struct cli_flag {
     const char *name;  /* without dashes; one letter: -o */
@@ -50,6 +50,8 @@ void cli_switch(struct cli_flags *flags, const char *name, bool *to,
                 const char *help);
 void cli_int(struct cli_flags *flags, const char *name, const char *value,
              int64_t *to, int64_t min, int64_t max, const char *help);
+/* --seed, all 64 bits. */
+void cli_seed(struct cli_flags *flags, uint64_t *to);
 void cli_real(struct cli_flags *flags, const char *name, const char *value,
               double *to, const char *help);
 void cli_text(struct cli_flags *flags, const char *name, const char *value,

@@ -1,7 +1,9 @@
 /* stoker plan: which ids and paths a rank gets, and when, without reading an
  * image. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "feeding.h"
 
@@ -52,17 +54,18 @@ static int print_steps(struct listing *list)
 {
     stoker_error err;
     int64_t n_items = stoker_dataset_count(list->feed.ds);
-    puts("step\trow\tid\tlabel\tpath");
     for (int64_t step = 0; !list->count || list->printed < list->count;
          step++) {
         size_t n = 0;
         int rc = stoker_plan_ids(&list->feed.options, n_items, list->epoch,
                                  list->consumed, step, list->ids, list->n_ids,
                                  &n, &err);
+        if (rc < 0)
+            return cli_fail(CLI_BAD, "plan", "%s", err.text);
+        if (step == 0)
+            puts("step\trow\tid\tlabel\tpath");
         if (rc == STOKER_END)
             break;
-        if (rc != 0)
-            return cli_fail(CLI_BAD, "plan", "%s", err.text);
         print_rows(list, step, n);
     }
     return CLI_OK;
@@ -72,15 +75,15 @@ static int print_steps(struct listing *list)
 static int print_dropped(struct listing *list)
 {
     stoker_error err;
-    size_t n = 0,
-           room = (size_t)list->feed.batch_size * (size_t)list->feed.world;
+    size_t n = 0, room = (size_t)feed_step_samples(&list->feed);
     int64_t *ids = calloc(room, sizeof(*ids));
     if (!ids)
         return cli_fail(CLI_BAD, "plan", "out of memory");
     int rc = stoker_plan_dropped(&list->feed.options,
                                  stoker_dataset_count(list->feed.ds),
                                  list->epoch, ids, room, &n, &err);
-    puts("id\tlabel\tpath");
+    if (rc == 0)
+        puts("id\tlabel\tpath");
     for (size_t i = 0; rc == 0 && i < n; i++) {
         printf("%lld\t%lld\t", (long long)ids[i],
                (long long)stoker_dataset_label(list->feed.ds, ids[i]));
@@ -94,13 +97,14 @@ static int print_dropped(struct listing *list)
 static void describe(struct cli_flags *flags, struct listing *list)
 {
     struct feed *feed = &list->feed;
-    cli_int(flags, "seed", "S", &feed->seed, 0, INT64_MAX, "[0]");
+    cli_seed(flags, &feed->seed);
     cli_int(flags, "epoch", "E", &list->epoch, 0, INT64_MAX, "[0]");
     cli_int(flags, "rank", "R", &feed->rank, 0, INT32_MAX - 1, "[0]");
     cli_int(flags, "world", "W", &feed->world, 1, 1 << 20, "ranks [1]");
     cli_int(flags, "batch", "N", &feed->batch_size, 1, 1 << 20,
             "rows a batch and rank, the same as --batch-size [64]");
     cli_int(flags, "batch-size", "N", &feed->batch_size, 1, 1 << 20, "[64]");
+    feed_global_flag(flags, feed);
     cli_int(flags, "consumed", "N", &list->consumed, 0, INT64_MAX,
             "samples of the epoch that are done, over all ranks [0]");
     cli_int(flags, "count", "N", &list->count, 1, INT64_MAX,
@@ -132,12 +136,17 @@ int cli_plan(int argc, char **argv)
         list.feed.drop_last = true;
     feed_settle(&list.feed);
     status = feed_open_folder(&list.feed, "plan", flags.operand_value);
-    list.n_ids = (size_t)list.feed.batch_size;
+    /* A rank's rows of a step, rounded up. */
+    list.n_ids =
+        (size_t)((feed_step_samples(&list.feed) - 1) / list.feed.world + 1);
     list.ids = calloc(list.n_ids, sizeof(*list.ids));
     if (status == CLI_OK && !list.ids)
         status = cli_fail(CLI_BAD, "plan", "out of memory");
     if (status == CLI_OK)
         status = list.dropped ? print_dropped(&list) : print_steps(&list);
+    if (status == CLI_OK && (fflush(stdout) != 0 || ferror(stdout)))
+        status = cli_fail(CLI_BAD, "plan", "the list cannot be written: %s",
+                          strerror(errno));
     free(list.ids);
     feed_close(&list.feed);
     return status;

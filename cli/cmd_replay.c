@@ -9,7 +9,7 @@
 
 struct replay {
     struct feed feed;
-    int64_t epoch, batch;
+    int64_t epoch, batch, consumed;
     const char *out;
 };
 
@@ -93,8 +93,9 @@ static int play(struct replay *replay)
     stoker_batch *batch;
     stoker_loader_cursor(replay->feed.loader, &cursor);
     cursor.epoch = replay->epoch;
-    if (__builtin_mul_overflow(replay->batch,
-                               replay->feed.batch_size * replay->feed.world,
+    if (__builtin_mul_overflow(replay->batch, feed_step_samples(&replay->feed),
+                               &cursor.consumed) ||
+        __builtin_add_overflow(cursor.consumed, replay->consumed,
                                &cursor.consumed))
         return cli_fail(CLI_BAD, "replay", "batch %lld is not in the epoch",
                         (long long)replay->batch);
@@ -115,12 +116,12 @@ static int play(struct replay *replay)
 
 static int run(struct replay *replay, const char *folder)
 {
-    if (mkdir(replay->out, 0777) != 0 && errno != EEXIST)
-        return cli_fail(CLI_BAD, "replay", "%s: %s", replay->out,
-                        strerror(errno));
     int status = feed_open_folder(&replay->feed, "replay", folder);
     if (status == CLI_OK)
         status = feed_open_loader(&replay->feed, "replay");
+    if (status == CLI_OK && mkdir(replay->out, 0777) != 0 && errno != EEXIST)
+        status =
+            cli_fail(CLI_BAD, "replay", "%s: %s", replay->out, strerror(errno));
     if (status == CLI_OK)
         status = play(replay);
     feed_close(&replay->feed);
@@ -136,13 +137,17 @@ int cli_replay(int argc, char **argv)
         .sentence = "Writes the very batch of a run as PNG files, one a row, "
                     "with an index of\nlabels, windows, flips and paths.",
         .more = "Give the options that the run had; --batch counts a rank's "
-                "batches of the\nepoch from 0."};
+                "batches from 0,\nthe epoch's or, with --consumed, those "
+                "since the resume."};
     int status;
     feed_init(&replay.feed);
     cli_int(&flags, "epoch", "E", &replay.epoch, 0, INT64_MAX, "[0]");
     cli_int(&flags, "batch", "B", &replay.batch, 0, INT64_MAX, "[0]");
+    cli_int(&flags, "consumed", "N", &replay.consumed, 0, INT64_MAX,
+            "samples of the epoch that were done when the run resumed [0]");
     cli_text(&flags, "o", "DIR", &replay.out, "where to write, needed");
     feed_batch_flags(&flags, &replay.feed);
+    feed_global_flag(&flags, &replay.feed);
     if (!cli_parse(&flags, argc, argv, &status))
         return status;
     if (!replay.out)

@@ -51,7 +51,7 @@ void feed_batch_flags(struct cli_flags *flags, struct feed *feed)
             "rows a batch and rank [64]");
     cli_word(flags, "transform", "train|val", &feed->transform, feed_transforms,
              "RandomResizedCrop + flip, or Resize + CenterCrop [train]");
-    cli_int(flags, "seed", "S", &feed->seed, 0, INT64_MAX, "[0]");
+    cli_seed(flags, &feed->seed);
     cli_switch(flags, "no-shuffle", &feed->no_shuffle,
                "the folder's own order");
     cli_int(flags, "rank", "R", &feed->rank, 0, INT32_MAX - 1, "[0]");
@@ -62,6 +62,18 @@ void feed_batch_flags(struct cli_flags *flags, struct feed *feed)
              pixels, "whose order of resize passes [pillow13]");
     cli_word(flags, "on-error", "raise|mask|refill", &feed->options.on_error,
              policies, "what a bad file does [raise]");
+}
+
+void feed_global_flag(struct cli_flags *flags, struct feed *feed)
+{
+    cli_int(flags, "global-batch", "N", &feed->global_batch, 1, 1 << 24,
+            "rows of all ranks together [batch-size times world]");
+}
+
+int64_t feed_step_samples(const struct feed *feed)
+{
+    return feed->global_batch ? feed->global_batch
+                              : feed->batch_size * feed->world;
 }
 
 void feed_damaged_flag(struct cli_flags *flags, struct feed *feed)
@@ -128,12 +140,13 @@ void feed_settle(struct feed *feed)
     opt->transforms = feed->transforms;
     opt->n_transforms = n;
     opt->transform_bytes = sizeof(stoker_transform);
-    opt->seed = (uint64_t)feed->seed;
+    opt->seed = feed->seed;
     opt->shuffle = !feed->no_shuffle;
     opt->drop_last = feed->drop_last;
     opt->rank = (int32_t)feed->rank;
     opt->world_size = (int32_t)feed->world;
     opt->batch_size = feed->batch_size;
+    opt->global_batch_size = feed->global_batch;
     opt->n_workers = (int32_t)feed->n_workers;
     opt->n_slots = (int32_t)feed->slots;
 }

@@ -9,7 +9,8 @@ struct feed {
     stoker_options options;
     stoker_transform transforms[4];
     int32_t transform; /* 0 train, 1 val */
-    int64_t size, batch_size, n_workers, seed, rank, world, slots;
+    int64_t size, batch_size, global_batch, n_workers, rank, world, slots;
+    uint64_t seed;
     const char *device; /* as it was typed; NULL: host memory */
     bool no_shuffle, drop_last;
     stoker_dataset *ds;
@@ -24,6 +25,9 @@ void feed_init(struct feed *feed);
 
 /* What decides a batch's contents: size, batch size, seed, rank, ... */
 void feed_batch_flags(struct cli_flags *flags, struct feed *feed);
+void feed_global_flag(struct cli_flags *flags, struct feed *feed);
+/* Samples of a step, over all ranks. */
+int64_t feed_step_samples(const struct feed *feed);
 void feed_damaged_flag(struct cli_flags *flags, struct feed *feed);
 /* How it is made: workers, I/O engine, decoder, dtype, ... */
 void feed_engine_flags(struct cli_flags *flags, struct feed *feed);

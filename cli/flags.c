@@ -54,6 +54,11 @@ void cli_int(struct cli_flags *flags, const char *name, const char *value,
     flag->max = max;
 }
 
+void cli_seed(struct cli_flags *flags, uint64_t *to)
+{
+    add(flags, CLI_SEED, "seed", to, "0 ... 2^64 - 1 [0]")->value = "S";
+}
+
 void cli_real(struct cli_flags *flags, const char *name, const char *value,
               double *to, const char *help)
 {
@@ -183,6 +188,21 @@ static int read_int(const struct cli_flags *flags, const struct cli_flag *flag,
     return 0;
 }
 
+/* All 64 bits: strtoull would take a minus sign. */
+static int read_seed(const struct cli_flags *flags, const struct cli_flag *flag,
+                     const char *text)
+{
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != 0 || errno == ERANGE)
+        return cli_fail(CLI_USAGE, flags->command,
+                        "--%s wants a whole number in 0 ... 2^64 - 1, not '%s'",
+                        flag->name, text);
+    *(uint64_t *)flag->to = value;
+    return 0;
+}
+
 static int read_real(const struct cli_flags *flags, const struct cli_flag *flag,
                      const char *text)
 {
@@ -221,6 +241,8 @@ static int read_value(const struct cli_flags *flags,
     switch (flag->kind) {
     case CLI_INT:
         return read_int(flags, flag, text);
+    case CLI_SEED:
+        return read_seed(flags, flag, text);
     case CLI_REAL:
         return read_real(flags, flag, text);
     case CLI_WORD:

@@ -92,9 +92,8 @@ static int store_number(const struct field *field, void *to, const char *text)
     else if (strcmp(text, "false") == 0 || strcmp(text, "pillow13") == 0)
         text = "0";
     errno = 0;
-    uint64_t value = text[0] == '-' ? (uint64_t)strtoll(text, &end, 0)
-                                    : strtoull(text, &end, 0);
-    if (errno || end == text || *end)
+    uint64_t value = strtoull(text, &end, 10);
+    if (text[0] == '-' || errno || end == text || *end)
         return -1;
     if (field->kind == 'q') {
         memcpy(to, &value, 8);
@@ -114,7 +113,9 @@ static int store(const struct field *field, stoker_cursor *cursor,
     if (field->kind == 'x')
         return store_hex((uint8_t *)to, text);
     if (field->kind == 's') {
-        snprintf(to, sizeof(cursor->decoder), "%.39s", text);
+        if (strlen(text) >= sizeof(cursor->decoder))
+            return -1;
+        strcpy(to, text);
         return 0;
     }
     return store_number(field, to, text);
@@ -125,6 +126,22 @@ static int refuse(stoker_error *err, const char *format, const char *what)
     *err = (stoker_error){.code = -EBADMSG, .id = -1};
     snprintf(err->text, sizeof(err->text), format, what);
     return -EBADMSG;
+}
+
+/* Numbers and words stand bare, texts between quotes. */
+static bool is_written_right(const struct field *field, const char *value,
+                             bool is_quoted)
+{
+    bool is_number = value[0] == '-' || (value[0] >= '0' && value[0] <= '9');
+
+    if (field->kind == 's' || field->kind == 'x')
+        return is_quoted;
+    if (field->kind == 'p')
+        return is_quoted && strncmp(value, "pillow1", 7) == 0;
+    if (field->kind == 'b')
+        return !is_quoted && (value[0] == 't' || value[0] == 'f');
+    return !is_quoted && is_number &&
+           strspn(value, "-0123456789") == strlen(value);
 }
 
 /* One "key": value; marks what it found in *seen.  Returns what follows. */
@@ -140,15 +157,27 @@ static const char *read_member(const char *at, stoker_cursor *cursor,
         return NULL;
     }
     at = skip(at + 1);
-    at = *at == '"' ? read_string(at, value, sizeof(value))
-                    : read_bare(at, value, sizeof(value));
+    bool is_quoted = *at == '"';
+    at = is_quoted ? read_string(at, value, sizeof(value))
+                   : read_bare(at, value, sizeof(value));
     if (!at) {
         refuse(err, "%s: its value is neither text nor a number", key);
         return NULL;
     }
+    if (strcmp(key, "stoker_state") == 0 &&
+        (is_quoted || strcmp(value, "1") != 0)) {
+        refuse(err, "its version is %s, but this stoker reads 1", value);
+        return NULL;
+    }
+    if (strcmp(key, "stoker_state") == 0)
+        *seen |= 1u << N_FIELDS;
     for (int i = 0; i < N_FIELDS; i++) {
         if (strcmp(fields[i].name, key) != 0)
             continue;
+        if (!is_written_right(&fields[i], value, is_quoted)) {
+            refuse(err, "%s: its value is of another kind", key);
+            return NULL;
+        }
         if (store(&fields[i], cursor, value) != 0) {
             refuse(err, "%s: its value is out of range", key);
             return NULL;
@@ -175,10 +204,17 @@ int state_text_read(stoker_cursor *cursor, const char *text, stoker_error *err)
         else if (*at != '}')
             return refuse(err, "%s", "the object does not end");
     }
-    for (int i = 0; i < 5; i++) /* the first five say where a run stands */
+    if (*skip(at + 1))
+        return refuse(err, "%s", "something follows the object");
+    for (int i = 0; i < N_FIELDS; i++)
         if (!(seen >> i & 1))
             return refuse(err, "it lacks \"%s\"", fields[i].name);
-    return 0;
+    if (!(seen >> N_FIELDS & 1))
+        return refuse(err, "it lacks \"%s\"", "stoker_state");
+    /* What the binary twin refuses is refused here in the same words. */
+    uint8_t packed[STOKER_STATE_BYTES];
+    stoker_cursor_pack(cursor, packed);
+    return stoker_cursor_unpack(cursor, packed, sizeof(packed), err);
 }
 
 static void put(struct json *json, const struct field *field,

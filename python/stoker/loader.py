@@ -114,14 +114,10 @@ class ImageLoader:
         self._pending: Optional[int] = 0        # the epoch that iter() will play
         self._begun: Optional[int] = None
 
-    # ---- making ----
-
     @classmethod
     def from_items(cls, items: Sequence[Tuple[Any, int]], **arguments: Any) -> "ImageLoader":
         """A loader over (path or bytes, label) pairs; ids follow the list."""
         return cls(None, _items=list(items), **arguments)
-
-    # ---- what there is ----
 
     def __len__(self) -> int:
         """Batches of a whole epoch, the same on every rank."""
@@ -157,8 +153,6 @@ class ImageLoader:
         out = (n.u8 * 16)()
         n.lib.stoker_dataset_fingerprint(self._dataset, c.byref(out))
         return bytes(out).hex()
-
-    # ---- epochs ----
 
     def __iter__(self) -> Iterator[Batch]:
         """Plays the epoch set by ``set_epoch`` or ``load_state_dict``, else
@@ -241,8 +235,6 @@ class ImageLoader:
         error = n.Error()
         check(n.lib.stoker_loader_mark(self._handle, stream, c.byref(error)), error)
 
-    # ---- state ----
-
     def _cursor(self) -> n.Cursor:
         cursor = n.Cursor(size=c.sizeof(n.Cursor))
         n.lib.stoker_loader_cursor(self._handle, c.byref(cursor))
@@ -279,8 +271,6 @@ class ImageLoader:
     def state_bytes(self) -> bytes:
         """The same state as 192 bytes with magic, version and checksum."""
         return to_bytes(from_dict(self.state_dict()))
-
-    # ---- what happened ----
 
     def stats(self) -> Dict[str, Any]:
         """Counters; times in nanoseconds, summed over workers."""
@@ -343,22 +333,24 @@ class ImageLoader:
         return int(self._options.global_batch_size
                    or self._options.batch_size * self._options.world_size)
 
-    def replay(self, epoch: int, batch: int) -> Batch:
-        """The very batch that step ``batch`` of this epoch gave to this rank."""
+    def replay(self, epoch: int, batch: int, consumed: int = 0) -> Batch:
+        """The batch that step ``batch`` of this epoch, behind ``consumed`` samples, gave
+        to this rank."""
         arguments = dict(self._arguments, prefetch=2, n_epochs=None, ledger=None,
                          rank=self._options.rank, world_size=self._options.world_size)
-        if not 0 <= batch < len(self):
-            raise IndexError("no batch %r in an epoch of %d" % (batch, len(self)))
+        error = n.Error()
+        steps = check(n.lib.stoker_plan_steps(c.byref(self._options), self._n, consumed,
+                                              c.byref(error)), error)
+        if not 0 <= batch < steps:
+            raise IndexError("no batch %r in an epoch of %d" % (batch, steps))
         other = ImageLoader(self._root, _items=self._items, **arguments)
         try:
             state = other.state_dict()
-            state["epoch"], state["consumed"] = epoch, batch * self._step_samples()
+            state["epoch"], state["consumed"] = epoch, consumed + batch * self._step_samples()
             other.load_state_dict(state)
             return next(iter(other))
         finally:
             other.close()
-
-    # ---- end ----
 
     def close(self) -> None:
         """Stops the threads; batches that are held stay valid."""

@@ -1,9 +1,10 @@
 """Commands about a run: plan, replay, show."""
 import json
 import os
+import subprocess
 import unittest
 
-from command import Case, read, read_png, run
+from command import STOKER, Case, read, read_png, run
 
 STATE = {"stoker_state": 1, "fingerprint": "00112233445566778899aabbccddeeff",
          "n_items": 24, "seed": 2 ** 64 - 1, "epoch": 3, "consumed": 6,
@@ -61,6 +62,39 @@ class Plan(Case):
                      2)
 
 
+    def test_every_seed_of_64_bits_is_another_order(self):
+        orders = {tuple(r["id"] for r in self.plan("--seed", seed))
+                  for seed in (0, 1, 2 ** 63 - 1, 2 ** 63, 2 ** 64 - 1)}
+        self.assertEqual(len(orders), 5)
+        for seed in ("-1", 2 ** 64, "1e3", "", "0x10", " 1"):
+            self.refused(2, "--seed", "plan", self.photos, "--seed", seed)
+
+    def test_a_global_batch_is_shared_with_padding(self):
+        ranks = [self.plan("--global-batch", 5, "--world", 3, "--rank", rank)
+                 for rank in range(3)]
+        self.assertEqual({len(rows) for rows in ranks}, {10})
+        steps = [[r["id"] for rank in ranks for r in rank
+                  if r["step"] == str(step) and r["id"] != "-1"]
+                 for step in range(5)]
+        self.assertEqual([len(step) for step in steps], [5, 5, 5, 5, 4])
+        self.assertEqual(sum(steps, []), [r["id"] for r in self.plan()])
+        dropped = self.plan("--dropped", "--global-batch", 5, "--world", 3)
+        self.assertEqual([r["id"] for r in dropped], steps[4])
+
+    def test_a_list_that_cannot_be_written_is_an_error(self):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([STOKER, "plan", self.photos], stdout=full,
+                                  stderr=subprocess.PIPE, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"cannot be written", done.stderr)
+
+    def test_a_refused_plan_prints_no_list(self):
+        for words in (("--consumed", 25), ("--epoch", 2 ** 40),
+                      ("--dropped", "--batch", 25)):
+            status, out, _ = run("plan", self.photos, *words)
+            self.assertEqual((status, out), (1, ""))
+
+
 class Replay(Case):
     def replay(self, name, *words):
         folder = self.path(name)
@@ -88,6 +122,20 @@ class Replay(Case):
         for row in got:
             self.assertEqual(read(os.path.join(one, row["file"])),
                              read(os.path.join(two, row["file"])))
+
+    def test_a_resumed_runs_batches_count_from_its_resume(self):
+        _, got = self.replay("resumed", "--consumed", 3, "--batch", 2,
+                             "--global-batch", 7, "--world", 2, "--rank", 1)
+        want = self.good("plan", self.photos, "--consumed", 3, "--seed", 5,
+                         "--global-batch", 7, "--world", 2, "--rank", 1)
+        self.assertEqual([r["id"] for r in got],
+                         [r["id"] for r in rows(want) if r["step"] == "2"])
+        self.assertEqual(len(got), 4)
+
+    def test_nothing_is_left_behind_where_the_folder_is_wrong(self):
+        self.refused(1, "no such folder", "replay", "/no/such", "-o",
+                     self.path("never"))
+        self.assertFalse(os.path.exists(self.path("never")))
 
     def test_a_batch_behind_the_last_is_refused(self):
         for batch in (4, 99, 2 ** 60):
@@ -126,6 +174,32 @@ class Show(Case):
                  "fingerprint"),
                 ("h", b"x" * 70000, "too large")):
             self.refused(1, reason, "show", self.state(name, text))
+
+    def test_a_twin_with_one_wrong_member_is_refused_by_its_name(self):
+        for key, value, reason in (
+                ("epoch", -1, "epoch"), ("epoch", 2 ** 40, "epoch"),
+                ("epoch", "3", "another kind"), ("epoch", 3.5, "another kind"),
+                ("epoch", True, "another kind"), ("epoch", None, "kind"),
+                ("consumed", 25, "position"), ("n_items", 0, "items"),
+                ("n_items", 2 ** 64 + 24, "n_items"), ("seed", -1, "seed"),
+                ("planner_version", 2 ** 32 + 1, "planner_version"),
+                ("planner_version", 0, "planner version"),
+                ("on_error", 3, "on_error"), ("shuffle", 1, "shuffle"),
+                ("pixels", "pillow99", "pixels"), ("pixels", 0, "pixels"),
+                ("decoder", "x" * 40, "decoder"), ("decoder", 3, "decoder"),
+                ("stoker_state", 2, "version is 2"),
+                ("stoker_state", "1", "version")):
+            path = self.state("wrong", json.dumps(
+                dict(STATE, **{key: value})).encode())
+            self.refused(1, reason, "show", path)
+        for key in STATE:
+            path = self.state("lacks", json.dumps(
+                {k: v for k, v in STATE.items() if k != key}).encode())
+            self.refused(1, f'it lacks "{key}"', "show", path)
+        path = self.state("more", json.dumps(STATE).encode() + b" {}")
+        self.refused(1, "follows", "show", path)
+
+    def test_other_ways_are_refused(self):
         self.refused(1, "/no/such", "show", "/no/such")
 
 

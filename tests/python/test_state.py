@@ -235,6 +235,31 @@ def test_replay_gives_the_very_batch(photos, small):
             loader.replay(1, 8)
 
 
+def test_replay_counts_from_a_resume_and_knows_ranks_and_padding(photos, small):
+    place = dict(rank=1, world_size=2, global_batch_size=7)
+    with open_loader(photos, small, **place) as loader:
+        state = dict(loader.state_dict(), epoch=3, consumed=11)
+        loader.load_state_dict(state)
+        batches = [taken(b) for b in loader]
+        assert len(batches) == 7
+        for i in (0, 3, 6):
+            assert taken(loader.replay(3, i, consumed=11)) == batches[i]
+        assert loader.state_dict()["epoch"] == 3 and loader.state_dict()["consumed"] == 60
+        for batch in (7, -1, 2**70):
+            with pytest.raises(IndexError, match="in an epoch of 7"):
+                loader.replay(3, batch, consumed=11)
+        for wrong in (dict(consumed=61), dict(consumed=-1)):
+            with pytest.raises(stoker.StokerError, match="consumed"):
+                loader.replay(3, 0, **wrong)
+        for epoch in (-1, 2**40, 2**70, "3"):
+            with pytest.raises(stoker.StateError, match="epoch"):
+                loader.replay(epoch, 0)
+    with open_loader(photos, small, drop_last=True, batch_size=25) as loader:
+        assert loader.replay(0, 1).n_rows == 25
+        with pytest.raises(IndexError, match="of 1"):
+            loader.replay(0, 1, consumed=20)
+
+
 def test_digests_of_ranks_add_up_to_the_plans(photos, small):
     digests = []
     for rank in range(3):
