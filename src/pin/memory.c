@@ -51,7 +51,9 @@ static void prefer_node(const struct stk_memory *memory, int node)
 }
 
 /* Whole 2 MiB pages of the administrator's pool, reserved at once: where
- * there are too few, mmap fails and not a later write. */
+ * there are too few, mmap fails and not a later write.  Shared: the pool has
+ * no page for a copy on write, and a forked child that looked would be killed;
+ * so it sees what the parent goes on to write. */
 static bool map_hugetlb(struct stk_memory *memory, size_t bytes)
 {
     size_t total;
@@ -61,7 +63,7 @@ static bool map_hugetlb(struct stk_memory *memory, size_t bytes)
     total -= total % HUGE_PAGE;
     void *mapped =
         mmap(NULL, total, PROT_READ | PROT_WRITE,
-             MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | HUGE_2MB, -1, 0);
+             MAP_SHARED | MAP_ANONYMOUS | MAP_HUGETLB | HUGE_2MB, -1, 0);
     if (mapped == MAP_FAILED) {
         snprintf(memory->reason, sizeof memory->reason,
                  "transparent huge pages: %zu MB of hugetlb pages are not "

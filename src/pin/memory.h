@@ -14,8 +14,8 @@ struct stk_memory {
 
 /* Reserves bytes aligned to 2 MiB, not yet touched; or takes opt->arena after
  * checking its size and alignment.  node: the NUMA node to prefer, -1: where
- * the threads run; a hint.  Visible to forked children.
- * Returns 0, -ENOMEM, -EINVAL. */
+ * the threads run; a hint.  Visible to forked children, hugetlb pages as they
+ * change. Returns 0, -ENOMEM, -EINVAL. */
 int stk_memory_open(struct stk_memory *memory, const stoker_options *opt,
                     size_t bytes, int node, stoker_error *err);
 

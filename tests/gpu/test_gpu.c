@@ -125,25 +125,106 @@ START_TEST(test_graph_capture_is_not_broken_by_our_threads)
 }
 END_TEST
 
-START_TEST(test_forked_child_makes_no_driver_call)
+/* In host mode a copy whose view dies while it waits. */
+static void copy_or_release(stoker_batch *batch, CUdeviceptr to)
 {
-    stoker_options opt = rig_options(0, STOKER_U8);
+    if (batch->device_buffer < 0)
+        rig_copy_and_forget(batch, to, NULL);
+    else
+        ck_assert_int_eq(stoker_batch_release_on(batch, NULL, NULL), 0);
+}
+
+/* With copies in flight: host memory, guarded by streams or by the context, and
+ * the device's. */
+START_TEST(test_forked_child_sees_pixels_and_makes_no_driver_call)
+{
+    stoker_options opt = rig_options(_i / 2 - 1, STOKER_U8);
+    opt.guard = _i % 2;
+    rig.pace(19, 3000, 0);
     stoker_loader *loader = rig_open(&opt);
+    CUdeviceptr to;
+    int status;
+
+    rig.user.cuMemAlloc(&to, IMAGE);
+    copy_or_release(rig_next(loader), to);
     stoker_batch *batch = rig_next(loader);
     pid_t child = fork();
-
     if (child == 0) {
         stoker_batch *mine;
+        const uint8_t *image = rig_tensor(batch, "image").data;
+        const int64_t *id = rig_tensor(batch, "id").data;
+        bool is_good = true;
+        for (int k = 0; opt.device < 0 && k < IMAGE; k++)
+            is_good = is_good && image[k] == id[k / ROW];
         int rc = stoker_loader_next(loader, &mine, 10, &rig.err);
-        stoker_batch_release(batch);
+        is_good = is_good && stoker_loader_mark(loader, NULL, NULL) == 0;
+        is_good = is_good && stoker_batch_release_on(batch, NULL, NULL) == 0;
         stoker_loader_close(&loader);
-        _exit(rc == -EOWNERDEAD && rig_counts().violations == 0 ? 0 : 1);
+        _exit(is_good && rc == -EOWNERDEAD && rig_counts().violations == 0 ? 0
+                                                                           : 1);
     }
-    int status;
     waitpid(child, &status, 0);
     ck_assert_int_eq(status, 0);
-    stoker_batch_release(batch);
+    copy_or_release(batch, to);
+    for (int i = 0; i < 12; i++)
+        copy_or_release(rig_next(loader), to);
+    rig.user.cuCtxSynchronize();
     stoker_loader_close(&loader);
+    rig.user.cuMemFree(to);
+    ck_assert_int_eq(rig_counts().violations, 0);
+}
+END_TEST
+
+/* A capture that is running anywhere is broken by the context's events only
+ * where nobody said that the stream is captured. */
+START_TEST(test_context_guard_leaves_a_named_capture_alone)
+{
+    stoker_options opt = rig_options(-1, STOKER_U8);
+    CUstream side;
+
+    opt.guard = STOKER_GUARD_CONTEXT;
+    opt.n_slots = 4;
+    stoker_loader *loader = rig_open(&opt);
+    rig.user.cuStreamCreate(&side, 1);
+    stoker_batch_release(rig_next(loader));
+    rig.capture_stream(side);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(stoker_loader_mark(loader, side, NULL), 0);
+        stoker_batch_release(rig_next(loader));
+    }
+    ck_assert_int_eq(rig_counts().broken_captures, 0);
+    /* Said to nobody: the driver refuses, the slots wait, nothing fails. */
+    ck_assert_int_eq(stoker_loader_mark(loader, NULL, NULL), 0);
+    ck_assert_int_gt(rig_counts().broken_captures, 0);
+    rig.capture_stream(NULL);
+    for (int i = 0; i < 8; i++)
+        stoker_batch_release(rig_next(loader));
+    stoker_loader_close(&loader);
+    rig.user.cuStreamDestroy(side);
+    ck_assert_int_eq(rig_counts().violations, 0);
+}
+END_TEST
+
+START_TEST(test_guard_by_context_wants_a_driver_that_can)
+{
+    stoker_options opt = rig_options(-1, STOKER_U8);
+    stoker_loader *loader = NULL;
+    stoker_stats stats = {.size = sizeof stats};
+
+    opt.guard = STOKER_GUARD_CONTEXT;
+    setenv("STANDIN_DRIVER", "12040", 1);
+    ck_assert_int_eq(stoker_loader_open(&loader, rig.ds, &opt, &rig.err),
+                     -ENOTSUP);
+    ck_assert_msg(strstr(rig.err.text, "need driver 12.5, this is 12.4"), "%s",
+                  rig.err.text);
+    opt.pin = STOKER_PIN_AUTO;
+    loader = rig_open(&opt);
+    stoker_batch_release(rig_next(loader));
+    stoker_loader_stats(loader, &stats);
+    ck_assert_msg(strstr(stats.pin_reason, "not pinned: guard"), "%s",
+                  stats.pin_reason);
+    stoker_loader_close(&loader);
+    unsetenv("STANDIN_DRIVER");
 }
 END_TEST
 
@@ -174,7 +255,10 @@ int main(void)
     tcase_add_test(tc, test_leases_outlive_close_on_the_device_too);
     tcase_add_test(tc, test_seek_with_copies_in_flight_keeps_the_order);
     tcase_add_test(tc, test_graph_capture_is_not_broken_by_our_threads);
-    tcase_add_test(tc, test_forked_child_makes_no_driver_call);
+    tcase_add_loop_test(
+        tc, test_forked_child_sees_pixels_and_makes_no_driver_call, 0, 4);
+    tcase_add_test(tc, test_context_guard_leaves_a_named_capture_alone);
+    tcase_add_test(tc, test_guard_by_context_wants_a_driver_that_can);
     tcase_add_test(tc, test_old_driver_and_missing_device_are_named);
     suite_add_tcase(s, tc);
     SRunner *sr = srunner_create(s);

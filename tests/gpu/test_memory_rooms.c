@@ -125,6 +125,79 @@ START_TEST(test_arena_that_the_caller_registered_stays_registered)
 }
 END_TEST
 
+/* The caller pinned only the first batch of his arena, or all but the last. */
+START_TEST(test_arena_pinned_in_part_is_refused)
+{
+    stoker_options opt = rig_options(-1, STOKER_U8);
+    stoker_stats stats;
+    size_t bytes;
+
+    ck_assert_int_eq(stoker_arena_bytes(&opt, &bytes, &rig.err), 0);
+    size_t part = _i ? bytes - bytes / 4 : bytes / 4;
+    opt.arena = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    opt.arena_bytes = bytes;
+    ck_assert_int_eq(rig.user.cuMemHostRegister(opt.arena, part, 1), 0);
+    opt.pin = STOKER_PIN_AUTO;
+    stoker_loader *loader = rig_open(&opt);
+    check_pixels(loader);
+    do
+        stats = stats_of(loader);
+    while (!stats.pin_reason[0]);
+    ck_assert_msg(strstr(stats.pin_reason, "pinned a part"), "%s",
+                  stats.pin_reason);
+    stoker_loader_close(&loader);
+    ck_assert_int_eq(rig.user.cuMemHostUnregister(opt.arena), 0);
+    munmap(opt.arena, bytes);
+    ck_assert_int_eq(rig_counts().violations, 0);
+}
+END_TEST
+
+/* Buffer 0 first; the others behind the first batch, and buffer by buffer. */
+START_TEST(test_first_batch_waits_for_its_own_buffer_only)
+{
+    stoker_options opt = rig_options(_i - 1, STOKER_U8);
+
+    opt.n_slots = 8;
+    rig.hold("cuMemHostRegister", 2); /* the second stands still */
+    stoker_loader *loader = rig_open(&opt);
+    stoker_batch *batch = rig_next(loader);
+    rig.wait_held();
+    ck_assert_int_eq(rig.calls("cuMemHostRegister", 0), 2);
+    if (_i == 0) {
+        ck_assert_ptr_eq(rig_tensor(batch, "image").data,
+                         loader->home->memory.data);
+        ck_assert_int_eq(rig_tensor(batch, "image").pinned, 1);
+    }
+    rig.hold(NULL, 0);
+    stoker_batch_release(batch);
+    stoker_loader_close(&loader);
+    ck_assert_int_eq(rig_counts().violations, 0);
+}
+END_TEST
+
+START_TEST(test_device_names_its_place_on_the_bus)
+{
+    char folder[64], path[96];
+    int node = -1;
+
+    setenv("STANDIN_PCI", "0:0:0", 1);
+    ck_assert(stk_cuda_folder(&rig.user, folder, sizeof folder));
+    ck_assert_str_eq(folder, "/sys/bus/pci/devices/0000:00:00.0");
+    snprintf(path, sizeof path, "%s/numa_node", folder);
+    FILE *f = fopen(path, "re");
+    if (f) {
+        ck_assert_int_eq(fscanf(f, "%d", &node), 1);
+        fclose(f);
+    }
+    ck_assert_int_eq(stk_cuda_numa_node(&rig.user), node);
+    setenv("STANDIN_PCI", "1:c3:1f", 1);
+    ck_assert(stk_cuda_folder(&rig.user, folder, sizeof folder));
+    ck_assert_str_eq(folder, "/sys/bus/pci/devices/0001:c3:1f.0");
+    ck_assert_int_eq(stk_cuda_numa_node(&rig.user), -1);
+}
+END_TEST
+
 static void *release_later(void *batch)
 {
     usleep(20000); /* the consumer is asleep in next by then, mostly */
@@ -221,7 +294,7 @@ START_TEST(test_device_info_is_measured)
 }
 END_TEST
 
-static int leaving_device = -1;
+static int leaving_device = -1, leaving_guard;
 
 /* Run alone, without a fork: the process ends behind it, with copies in
  * flight and nothing closed. */
@@ -232,6 +305,7 @@ START_TEST(test_leave_in_a_hurry)
     rig_setup();
     rig.pace(3, 5000, 0);
     stoker_options opt = rig_options(leaving_device, STOKER_U8);
+    opt.guard = leaving_guard;
     stoker_loader *loader = rig_open(&opt);
     rig.user.cuMemAlloc(&to, IMAGE);
     for (int i = 0; i < 6; i++)
@@ -259,7 +333,8 @@ static char *self;
 
 START_TEST(test_process_may_end_with_copies_in_flight)
 {
-    char *const arguments[] = {self, _i ? "leave-device" : "leave-host", NULL};
+    static char *const how[] = {"leave-host", "leave-context", "leave-device"};
+    char *const arguments[] = {self, how[_i], NULL};
     int status = -1;
     pid_t child = fork();
 
@@ -281,6 +356,7 @@ int main(int argc, char **argv)
     TCase *tc = tcase_create("memory rooms");
     if (argc == 2) {
         leaving_device = strcmp(argv[1], "leave-device") == 0 ? 0 : -1;
+        leaving_guard = strcmp(argv[1], "leave-context") == 0;
         tcase_add_test(tc, test_leave_in_a_hurry);
         return run(tc, false);
     }
@@ -292,6 +368,10 @@ int main(int argc, char **argv)
         tc, test_memory_that_cannot_be_pinned_is_plain_and_says_why, 0, 3);
     tcase_add_loop_test(
         tc, test_arena_that_the_caller_registered_stays_registered, 0, 2);
+    tcase_add_loop_test(tc, test_arena_pinned_in_part_is_refused, 0, 2);
+    tcase_add_loop_test(tc, test_first_batch_waits_for_its_own_buffer_only, 0,
+                        2);
+    tcase_add_test(tc, test_device_names_its_place_on_the_bus);
     tcase_add_test(tc,
                    test_batch_that_dies_while_the_consumer_sleeps_comes_back);
     tcase_add_test(tc,
@@ -299,6 +379,6 @@ int main(int argc, char **argv)
     tcase_add_test(tc, test_more_streams_than_a_batch_remembers);
     tcase_add_test(tc, test_device_info_is_measured);
     tcase_add_test(tc, test_limit_on_locked_memory_is_explained);
-    tcase_add_loop_test(tc, test_process_may_end_with_copies_in_flight, 0, 2);
+    tcase_add_loop_test(tc, test_process_may_end_with_copies_in_flight, 0, 3);
     return run(tc, true);
 }
