@@ -541,7 +541,9 @@ STOKER_API int stoker_batch_dlpack(stoker_batch *batch, const char *name,
  */
 
 /* Makes `stream` wait until the batch's device memory is filled.
- * Thread: any.  Returns 0; -EINVAL without a device; -EIO the driver failed. */
+ * Thread: any.
+ * Returns 0; -EINVAL without a device, or while the stream is being captured
+ * into a graph; -EIO the driver failed. */
 STOKER_API int stoker_batch_acquire(stoker_batch *batch, void *stream,
                                     stoker_error *err);
 

@@ -41,6 +41,28 @@ int stk_batch_record_stream(stoker_batch *batch, void *stream,
     return stk_guard_add_stream(&gpu->guard, slot_of(batch), stream, err);
 }
 
+/* A captured stream may not wait for what lies outside of the graph: the
+ * driver would refuse, and the capture would be invalid. */
+static int wait_copied(struct stk_gpu *gpu, int32_t buffer, CUstream stream,
+                       stoker_error *err)
+{
+    int status = 0;
+
+    int rc = stk_cuda_check(&gpu->cuda,
+                            gpu->cuda.cuStreamIsCapturing(stream, &status),
+                            "cuStreamIsCapturing", err);
+    if (rc < 0)
+        return rc;
+    if (status)
+        return stk_fail(err, -EINVAL,
+                        "acquire: the stream is being captured into a graph; "
+                        "take batches outside of the capture");
+    return stk_cuda_check(&gpu->cuda,
+                          gpu->cuda.cuStreamWaitEvent(
+                              stream, gpu->device.buffers[buffer].copied, 0),
+                          "cuStreamWaitEvent", err);
+}
+
 int stk_batch_acquire(stoker_batch *batch, void *stream, stoker_error *err)
 {
     struct stk_gpu *gpu = batch->home->gpu;
@@ -54,11 +76,7 @@ int stk_batch_acquire(stoker_batch *batch, void *stream, stoker_error *err)
     int rc = stk_cuda_enter(&gpu->cuda, &visit, err);
     if (rc < 0)
         return rc;
-    rc = stk_cuda_check(
-        &gpu->cuda,
-        gpu->cuda.cuStreamWaitEvent(
-            stream, gpu->device.buffers[batch->device_buffer].copied, 0),
-        "cuStreamWaitEvent", err);
+    rc = wait_copied(gpu, batch->device_buffer, stream, err);
     stk_cuda_leave(&gpu->cuda, &visit);
     /* The feed closes what the first one opens.  Relaxed: a counter. */
     if (rc == 0)

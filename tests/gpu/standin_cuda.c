@@ -35,7 +35,7 @@ struct event {
 };
 
 struct op {
-    enum { COPY, RECORD, WAIT, KERNEL } kind;
+    enum { COPY, RECORD, WAIT, KERNEL, SPIN } kind;
     struct event *event;
     int64_t generation;
     int *parts_left; /* streams that have not passed the record yet */
@@ -48,7 +48,7 @@ struct op {
     const uint8_t *in;
     void *out;
     const uint32_t *table;
-    uint64_t n;
+    uint64_t n; /* elements; of SPIN: nanoseconds */
     uint32_t plane, element_bytes;
     struct op *next;
 };
@@ -79,6 +79,8 @@ static struct event *all_events;
 static pid_t owner;
 static int n_retained, is_capturing;
 static void *captured; /* the stream that is being captured */
+static bool capture_is_broken;
+static char spin_module; /* that of scripts/gpu: a kernel that only waits */
 static uint64_t pace_seed = 1;
 static int pace_us = 200;
 static double pace_bandwidth;
@@ -260,6 +262,8 @@ static void execute(struct op *op, double delay_us, double bandwidth)
     double ns = delay_us * 1e3;
     if (op->kind == COPY && bandwidth > 0)
         ns += 1e9 * (double)op->bytes / bandwidth;
+    if (op->kind == SPIN)
+        ns += (double)op->n;
     if (ns > 0)
         sleep_ns(ns);
     if (op->kind == KERNEL)
@@ -368,6 +372,7 @@ static void check_thread(void *unused)
 static void unsafe_call(const char *name)
 {
     if (is_capturing && !relaxed) {
+        capture_is_broken = true;
         violation(name);
         fprintf(stderr, "standin: ... would invalidate a graph capture\n");
     }
@@ -654,6 +659,11 @@ API int cuStreamWaitEvent(void *stream, void *event, unsigned flags)
     BEGIN("cuStreamWaitEvent", true);
     if (!e->is_live)
         violation("waits for a destroyed event");
+    if (captured && stream == captured) {
+        violation("a captured stream waits for what is outside of the graph");
+        capture_is_broken = true;
+        END(905); /* CUDA_ERROR_STREAM_CAPTURE_ISOLATION */
+    }
     struct op *op = enqueue(stream, WAIT);
     stream_of(stream)->n_waits++;
     op->event = e;
@@ -725,6 +735,7 @@ API int cuCtxRecordEvent(void *context, void *event)
         violation("records a destroyed event, or none of this context");
     if (captured || is_capturing) {
         counts.broken_captures++;
+        capture_is_broken = true;
         END(CAPTURE_UNSUPPORTED);
     }
     for (int i = 0; i < n_streams; i++)
@@ -779,10 +790,11 @@ API int cuThreadExchangeStreamCaptureMode(int *mode)
 API int cuModuleLoadData(void **out, const void *image)
 {
     BEGIN("cuModuleLoadData", true);
-    if (!strstr(image, ".entry stk_gather("))
+    bool spins = strstr(image, ".entry stk_spin(");
+    if (!spins && !strstr(image, ".entry stk_gather("))
         END(INVALID);
     counts.live_objects++;
-    *out = &registered;
+    *out = spins ? (void *)&spin_module : (void *)&registered;
     END(OK);
 }
 
@@ -797,17 +809,24 @@ API int cuModuleUnload(void *module)
 API int cuModuleGetFunction(void **out, void *module, const char *name)
 {
     BEGIN("cuModuleGetFunction", true);
+    const char *has = module == &spin_module ? "stk_spin" : "stk_gather";
     *out = module;
-    END(strcmp(name, "stk_gather") == 0 ? OK : 500);
+    END(strcmp(name, has) == 0 ? OK : 500);
 }
 
 API int cuLaunchKernel(void *f, unsigned gx, unsigned gy, unsigned gz,
                        unsigned bx, unsigned by, unsigned bz, unsigned shared,
                        void *stream, void **arguments, void **extra)
 {
-    (void)f, (void)gy, (void)gz, (void)by, (void)bz, (void)shared, (void)extra;
+    (void)gy, (void)gz, (void)by, (void)bz, (void)shared, (void)extra;
     BEGIN("cuLaunchKernel", true);
-    struct op *op = enqueue(stream, KERNEL);
+    if (captured && stream == captured)
+        END(OK); /* a node of the graph, which is never run */
+    struct op *op = enqueue(stream, f == &spin_module ? SPIN : KERNEL);
+    if (f == &spin_module) {
+        op->n = *(uint64_t *)arguments[0];
+        END(OK);
+    }
     op->in = (const uint8_t *)(uintptr_t) * (unsigned long long *)arguments[0];
     op->out = (void *)(uintptr_t) * (unsigned long long *)arguments[1];
     op->table =
@@ -822,6 +841,35 @@ API int cuLaunchKernel(void *f, unsigned gx, unsigned gy, unsigned gz,
         violation("kernel works outside of device memory");
     counts.kernels++;
     END(OK);
+}
+
+API int cuStreamBeginCapture_v2(void *stream, int mode)
+{
+    BEGIN("cuStreamBeginCapture", true);
+    if (captured || is_capturing)
+        END(INVALID);
+    captured = stream;
+    is_capturing = mode == 0; /* global: other threads are looked at, too */
+    capture_is_broken = false;
+    END(OK);
+}
+
+API int cuStreamEndCapture(void *stream, void **graph)
+{
+    BEGIN("cuStreamEndCapture", true);
+    if (captured != stream)
+        END(INVALID);
+    captured = NULL;
+    is_capturing = 0;
+    *graph = capture_is_broken ? NULL : &captured;
+    END(capture_is_broken ? 901 /* CUDA_ERROR_STREAM_CAPTURE_INVALIDATED */
+                          : OK);
+}
+
+API int cuGraphDestroy(void *graph)
+{
+    BEGIN("cuGraphDestroy", true);
+    END(graph == &captured ? OK : INVALID);
 }
 
 API void standin_counts(struct standin_counts *out)
