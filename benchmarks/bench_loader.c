@@ -136,6 +136,9 @@ static void read_option(stoker_options *opt, int c, const char *value)
     case 'b':
         opt->batch_size = atoi(value);
         break;
+    case 'a':
+        opt->reads_ahead = atoi(value);
+        break;
     case 'l':
         opt->n_slots = atoi(value);
         break;
@@ -154,19 +157,13 @@ static void read_option(stoker_options *opt, int c, const char *value)
 static void read_options(stoker_options *opt, int argc, char **argv)
 {
     static const struct option longs[] = {
-        {"memory", 0, 0, 'm'},
-        {"dtype", 1, 0, 't'},
-        {"cpu", 1, 0, 'c'},
-        {"decoder", 1, 0, 'd'},
-        {"workers", 1, 0, 'w'},
-        {"seconds", 1, 0, 's'},
-        {"val", 0, 0, 'v'},
-        {"nhwc", 0, 0, 'n'},
-        {"io", 1, 0, 'i'},
-        {"batch", 1, 0, 'b'},
-        {"bicubic", 0, 0, 'u'},
-        {"slots", 1, 0, 'l'},
-        {0},
+        {"memory", 0, 0, 'm'},  {"dtype", 1, 0, 't'},
+        {"cpu", 1, 0, 'c'},     {"decoder", 1, 0, 'd'},
+        {"workers", 1, 0, 'w'}, {"seconds", 1, 0, 's'},
+        {"val", 0, 0, 'v'},     {"nhwc", 0, 0, 'n'},
+        {"io", 1, 0, 'i'},      {"batch", 1, 0, 'b'},
+        {"bicubic", 0, 0, 'u'}, {"slots", 1, 0, 'l'},
+        {"ahead", 1, 0, 'a'},   {0},
     };
     int c;
 

@@ -74,6 +74,17 @@ static bool is_regular(const struct stk_jpeg_head *head, struct stk_span data)
            stk_jpeg_ends_well(data, head->restart_interval > 0);
 }
 
+/* A file cut short, as most bad ones are, is known by its codes alone: a fifth
+ * of what libjpeg needs to find out that it waits for more. */
+static bool is_cut(struct stk_decoder *decoder)
+{
+    const struct stk_jpeg_head *head = &decoder->jpeg->head;
+    return decoder->limits.damaged != STOKER_DAMAGED_LENIENT && head->plain &&
+           head->scan_layers == head->n_layers && is_mine(decoder) &&
+           stk_jpeg_decoder_is_cut(decoder->jpeg->own, &decoder->jpeg->parsed,
+                                   decoder->bytes);
+}
+
 static int probe(struct stk_decoder *decoder, stoker_error *err)
 {
     struct stk_jpeg_head *head = &decoder->jpeg->head;
@@ -111,6 +122,8 @@ static int probe(struct stk_decoder *decoder, stoker_error *err)
         if (rc == 0 || limits->damaged != STOKER_DAMAGED_LENIENT)
             return rc;
     }
+    if (!image->regular && is_cut(decoder))
+        return stk_turbo_truncated(decoder->name, err);
     if (stk_jpeg_count_scans(data, limits->max_scans) > limits->max_scans)
         return stk_fail(err, -EFBIG, "%s: more than %d scans", decoder->name,
                         limits->max_scans);

@@ -319,6 +319,19 @@ int stk_entropy_skip(struct stk_entropy *e, uint32_t n_mcus)
     return e->scan.bad;
 }
 
+bool stk_entropy_is_cut(struct stk_entropy *e, const struct stk_jpeg *jpeg,
+                        struct stk_span bytes)
+{
+    uint32_t n = 1;
+
+    if (stk_entropy_begin(e, jpeg, bytes, true))
+        return false;
+    while (n && e->mcu < e->n_mcus)
+        n = run(e, MAX_RUN, NULL);
+    return !n && !e->scan.bad && e->source.ended &&
+           e->source.in == e->source.end && bits_left(e) < 0;
+}
+
 void stk_entropy_where(const struct stk_entropy *e,
                        struct stk_entropy_place *place)
 {

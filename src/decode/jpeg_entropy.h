@@ -33,6 +33,12 @@ int stk_entropy_values(struct stk_entropy *entropy, uint32_t n_mcus,
 /* Passes over the next n_mcus MCUs.  Returns 0 or 1 as _values does. */
 int stk_entropy_skip(struct stk_entropy *entropy, uint32_t n_mcus);
 
+/* true when the data are sound up to the file's end, without any marker there,
+ * and end before the last MCU does: then libjpeg, too, finds nothing wrong but
+ * waits for more.  false says nothing.  Only _begin helps after this. */
+bool stk_entropy_is_cut(struct stk_entropy *entropy,
+                        const struct stk_jpeg *jpeg, struct stk_span bytes);
+
 /* Where the decoder stands: bits of the data without stuffing and markers
  * since the last restart marker, and the DC predictions.  Two ways to the
  * same MCU give the same place. */

@@ -154,11 +154,10 @@ static int failed(struct stk_turbo *turbo, stoker_error *err)
     return stk_fail(err, turbo->code, "%s: %s", turbo->job.name, turbo->text);
 }
 
-static int truncated(struct stk_turbo *turbo, stoker_error *err)
+int stk_turbo_truncated(const char *name, stoker_error *err)
 {
     return stk_fail(err, -ENODATA,
-                    "%s: truncated: the bytes end before the image does",
-                    turbo->job.name);
+                    "%s: truncated: the bytes end before the image does", name);
 }
 
 static void set_up(struct stk_turbo *turbo)
@@ -233,12 +232,12 @@ int stk_turbo_begin(struct stk_turbo *turbo, const struct stk_turbo_job *job,
         rc = jpeg_read_header(&turbo->info, FALSE);
     while (rc == JPEG_HEADER_TABLES_ONLY);
     if (rc == JPEG_SUSPENDED)
-        return truncated(turbo, err);
+        return stk_turbo_truncated(turbo->job.name, err);
     rc = choose_colours(turbo, err);
     if (rc < 0)
         return rc;
     if (!jpeg_start_decompress(&turbo->info))
-        return truncated(turbo, err);
+        return stk_turbo_truncated(turbo->job.name, err);
     describe(turbo, lines);
     return 0;
 }
@@ -277,7 +276,7 @@ int stk_turbo_read(struct stk_turbo *turbo, uint8_t *rows, size_t stride,
         JDIMENSION got =
             jpeg_read_scanlines(&turbo->info, row, (JDIMENSION)want);
         if (got == 0)
-            return truncated(turbo, err);
+            return stk_turbo_truncated(turbo->job.name, err);
         *n_read += (int32_t)got;
     }
     return 0;

@@ -57,6 +57,9 @@ int32_t stk_turbo_warnings(const struct stk_turbo *turbo, const char **first);
 /* Forgets the file. */
 void stk_turbo_end(struct stk_turbo *turbo);
 
+/* The error of a file whose bytes end early; name is the job's. */
+int stk_turbo_truncated(const char *name, stoker_error *err);
+
 /* "stoker-1 libjpeg-turbo-2.1.5" */
 const char *stk_turbo_version(void);
 

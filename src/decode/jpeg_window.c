@@ -390,3 +390,9 @@ int stk_jpeg_decoder_rows(struct stk_jpeg_decoder *d, struct stk_strip *strip)
     d->slot += n;
     return STK_JPEG_STRIP;
 }
+
+bool stk_jpeg_decoder_is_cut(struct stk_jpeg_decoder *d,
+                             const struct stk_jpeg *jpeg, struct stk_span bytes)
+{
+    return stk_entropy_is_cut(d->entropy, jpeg, bytes);
+}

@@ -40,4 +40,9 @@ int stk_jpeg_decoder_rows(struct stk_jpeg_decoder *decoder,
 void stk_jpeg_decoder_time(struct stk_jpeg_decoder *decoder,
                            struct stk_jpeg_times *times);
 
+/* stk_entropy_is_cut() of a parsed file; ends what was begun. */
+bool stk_jpeg_decoder_is_cut(struct stk_jpeg_decoder *decoder,
+                             const struct stk_jpeg *jpeg,
+                             struct stk_span bytes);
+
 #endif
