@@ -329,14 +329,15 @@ INLINE void run_near(const struct stk_axis *axis, const struct job *job,
     }
 }
 
+/* fixed: vectors of an output's taps, 0 for any number. */
 INLINE void run_far(const struct stk_axis *axis, const struct job *job,
-                    const bool dwords, const bool is_cubic)
+                    const int fixed, const bool dwords, const bool is_cubic)
 {
     size_t step = group_bytes(axis), padded = axis->padded;
     const struct sink to = job->to;
     const int32_t n_rows = job->n_rows;
     const size_t stride = job->stride;
-    int chunks = (axis->taps + 15) / 16;
+    const int chunks = fixed ? fixed : (axis->taps + 15) / 16;
     for (size_t i = 0; i < padded; i += 16) {
         const void *packed = axis->packed + i / 16 * step;
         size_t left = (size_t)axis->n - i;
@@ -357,8 +358,12 @@ INLINE void choose_run(const struct stk_axis *axis, const struct job *job,
     int quads = (axis->taps + 3) / 4;
     if (axis->packing == PAIRS)
         run_near(axis, job, PAIRS, 2, dwords, is_cubic);
+    else if (axis->packing == FAR && axis->taps <= 32)
+        run_far(axis, job, 2, dwords, is_cubic);
+    else if (axis->packing == FAR && axis->taps <= 48)
+        run_far(axis, job, 3, dwords, is_cubic);
     else if (axis->packing == FAR)
-        run_far(axis, job, dwords, is_cubic);
+        run_far(axis, job, 0, dwords, is_cubic);
     else if (axis->packing == WIDE)
         run_near(axis, job, WIDE, 0, dwords, is_cubic);
     else if (quads == 1)
