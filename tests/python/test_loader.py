@@ -120,6 +120,20 @@ def test_workers_engines_and_decoders_do_not_change_a_byte(photos, small):
     assert len(seen) == 1
 
 
+@pytest.mark.parametrize("cpu", ["vec128", "avx2", "avx512"])
+def test_cpu_levels_do_not_change_a_byte(photos, small, cpu):
+    seen = []
+    for level in ("scalar", cpu):
+        try:
+            with open_loader(photos, small, cpu=level, digest_pixels=True) as loader:
+                for _ in loader:
+                    pass
+                seen.append(loader.digest())
+        except stoker.StokerError as e:
+            pytest.skip("SKIPPED: %s" % e)
+    assert seen[0] == seen[1]
+
+
 def test_items_from_memory_and_files(photos, small):
     files = sorted(photos.glob("*/*.jpg"))[:6]
     items = [(files[0], -7), (files[1].read_bytes(), 2**40), (str(files[2]), 3),

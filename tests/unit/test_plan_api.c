@@ -173,6 +173,21 @@ static void digest_ids(const int64_t *ids, size_t n, char text[33])
         sprintf(text + 2 * i, "%02x", bytes[i]);
 }
 
+/* The loader takes its rows by another way: one ticket each. */
+static void check_tickets(const stoker_options *opt, int64_t n, int64_t epoch,
+                          int64_t consumed, const int64_t *ids, size_t n_ids)
+{
+    struct stk_plan plan;
+    struct stk_ticket ticket;
+
+    ck_assert_int_eq(stk_plan_init(&plan, opt, n, epoch, consumed, NULL), 0);
+    for (size_t t = 0; t < n_ids; t++) {
+        ck_assert_int_eq(stk_plan_ticket(&plan, (int64_t)t, &ticket), 0);
+        ck_assert_int_eq(ticket.epoch, epoch);
+        ck_assert_int_eq(ticket.id, ids[t]);
+    }
+}
+
 /* What each rank of a world gets: a planner version's promise. */
 START_TEST(test_rows_are_those_of_the_golden_file)
 {
@@ -202,6 +217,7 @@ START_TEST(test_rows_are_those_of_the_golden_file)
         opt.global_batch_size = global;
         size_t n_ids = first_rows(&opt, n, epoch, consumed, ids, 1000);
         digest_ids(ids, n_ids, got);
+        check_tickets(&opt, n, epoch, consumed, ids, n_ids);
         ck_assert_msg(n_ids == n_want && strcmp(got, want) == 0,
                       "%zu rows, %s: %s", n_ids, got, line);
         n_lines++;
