@@ -197,6 +197,7 @@ static int run(struct scan *scan)
     stoker_folder_options folder;
     stoker_folder_options_init(&folder, sizeof(folder));
     folder.allow_empty = 1;
+    folder.stall_timeout_ms = (int32_t)(scan->stall_s * 1000);
     if (stoker_dataset_from_folder(&scan->feed.ds, scan->folder, &folder,
                                    &err) != 0)
         return cli_fail(CLI_BAD, "scan", "%s", err.text);

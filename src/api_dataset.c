@@ -1,10 +1,15 @@
 /* Exported datasets: argument checks and defaults; the work is in plan/. */
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "loader/listing.h"
 #include "plan/dataset.h"
 #include "plan/order.h"
+
+/* As the loader's. */
+enum { STALL_TIMEOUT_MS = 120000 };
 
 static int fail(stoker_error *err, int code)
 {
@@ -17,6 +22,8 @@ void stoker_folder_options_init(stoker_folder_options *opt, size_t size)
         return;
     memset(opt, 0, size);
     opt->size = size;
+    if (size >= offsetof(stoker_folder_options, reserved0))
+        opt->stall_timeout_ms = STALL_TIMEOUT_MS;
 }
 
 /* The caller's options over the defaults, as far as the caller knew them. */
@@ -39,6 +46,9 @@ static int folder_options(stoker_folder_options *mine,
     if (mine->allow_empty != 0 && mine->allow_empty != 1)
         return stk_fail(err, -EINVAL, "allow_empty is %d: must be 0 or 1",
                         mine->allow_empty);
+    if (mine->stall_timeout_ms < 1)
+        return stk_fail(err, -EINVAL, "stall_timeout_ms is %d: must be over 0",
+                        mine->stall_timeout_ms);
     return 0;
 }
 
@@ -57,7 +67,7 @@ int stoker_dataset_from_folder(stoker_dataset **out, const char *root,
             err, stk_fail(err, -EINVAL, "root is %s", root ? "empty" : "NULL"));
     int rc = folder_options(&mine, opt, err);
     if (rc == 0)
-        rc = stk_dataset_from_folder(out, root, &mine, err);
+        rc = stk_listing_run(out, root, &mine, err);
     return rc == 0 ? 0 : fail(err, rc);
 }
 

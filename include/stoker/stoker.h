@@ -95,6 +95,9 @@ typedef struct stoker_folder_options {
     size_t size;         /* sizeof(stoker_folder_options) */
     int32_t hash_sizes;  /* [0] 1: the fingerprint also covers file sizes */
     int32_t allow_empty; /* [0] 1: a class without a valid file is no error */
+    int32_t stall_timeout_ms; /* [120000] a system call that does not answer
+                                 for so long is an error */
+    int32_t reserved0;
 } stoker_folder_options;
 
 STOKER_API void stoker_folder_options_init(stoker_folder_options *opt,
@@ -109,7 +112,8 @@ STOKER_API void stoker_folder_options_init(stoker_folder_options *opt,
  * Owns: *out is the caller's, freed by stoker_dataset_free().
  * Thread: any.
  * Returns 0; -ENOENT no such folder, -ENOTDIR, -EACCES, -ENODATA no class
- * folder or a class without an image, -ELOOP, -ENOMEM. */
+ * folder or a class without an image, -ELOOP, -ENOMEM; -ETIMEDOUT when its
+ * storage hangs: the thread that lists is left behind. */
 STOKER_API int stoker_dataset_from_folder(stoker_dataset **out,
                                           const char *root,
                                           const stoker_folder_options *opt,

@@ -28,7 +28,8 @@ class Item(c.Structure):
 
 
 class FolderOptions(c.Structure):
-    _fields_ = [("size", size_t), ("hash_sizes", i32), ("allow_empty", i32)]
+    _fields_ = [("size", size_t), ("hash_sizes", i32), ("allow_empty", i32),
+                ("stall_timeout_ms", i32), ("reserved0", i32)]
 
 
 class _RandomResizedCrop(c.Structure):
@@ -157,6 +158,7 @@ _handle = void_p
 
 for _name, _result, _arguments in [
     ("version", char_p, []),
+    ("folder_options_init", None, [c.POINTER(FolderOptions), size_t]),
     ("dataset_from_folder", c.c_int, [c.POINTER(_handle), char_p, c.POINTER(FolderOptions), _err]),
     ("dataset_from_items", c.c_int, [c.POINTER(_handle), c.POINTER(Item), size_t, size_t, _err]),
     ("dataset_free", None, [_handle]),

@@ -21,7 +21,9 @@ def path_bytes(path: Any) -> bytes:
 def open_dataset(root: Any, items: Any, hash_sizes: bool, allow_empty: bool) -> c.c_void_p:
     out, error = c.c_void_p(), n.Error()
     if items is None:
-        folder = n.FolderOptions(c.sizeof(n.FolderOptions), hash_sizes, allow_empty)
+        folder = n.FolderOptions()
+        n.lib.stoker_folder_options_init(c.byref(folder), c.sizeof(folder))
+        folder.hash_sizes, folder.allow_empty = hash_sizes, allow_empty
         rc = n.lib.stoker_dataset_from_folder(c.byref(out), path_bytes(root),
                                               c.byref(folder), c.byref(error))
         check(rc, error, DatasetError)

@@ -44,7 +44,8 @@ const struct stk_catalog_dir *
 stk_catalog_dir_of(const struct stoker_dataset *ds, int64_t id);
 
 /* Fills ds->fingerprint.  root_fd: the root, to ask for sizes; -1: without
- * sizes. */
-void stk_catalog_fingerprint(struct stoker_dataset *ds, int root_fd);
+ * sizes.  pulse: of the thread that asks, or NULL. */
+void stk_catalog_fingerprint(struct stoker_dataset *ds, int root_fd,
+                             struct stk_pulse *pulse);
 
 #endif

@@ -30,9 +30,11 @@ void stk_dataset_fingerprint(const stoker_dataset *ds, uint8_t out[16]);
 /* Bytes of memory that the dataset holds; for benchmarks and tests. */
 size_t stk_dataset_bytes(const stoker_dataset *ds);
 
+/* pulse beats before each system call; NULL: nobody watches. */
+struct stk_pulse;
 int stk_dataset_from_folder(stoker_dataset **out, const char *root,
                             const stoker_folder_options *opt,
-                            stoker_error *err);
+                            struct stk_pulse *pulse, stoker_error *err);
 int stk_dataset_from_items(stoker_dataset **out, const stoker_item *items,
                            size_t n, size_t item_bytes, stoker_error *err);
 void stk_dataset_free(stoker_dataset *ds);

@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "plan/catalog.h"
+#include "sync/pulse.h"
 
 enum { WITH_SIZES = 1 };
 
@@ -27,7 +28,7 @@ static int64_t size_of(const struct stoker_dataset *ds,
 }
 
 static void add_found(struct stk_hash *hash, const struct stoker_dataset *ds,
-                      int root_fd)
+                      int root_fd, struct stk_pulse *pulse)
 {
     int64_t id = 0;
     for (int64_t d = 0; d < ds->n_dirs; d++) {
@@ -39,8 +40,10 @@ static void add_found(struct stk_hash *hash, const struct stoker_dataset *ds,
             stk_hash_add(hash, ds->text + dir->path_at, dir->path_n);
             stk_hash_add(hash, ds->names + ds->name_at[id], n);
             stk_hash_add_u64(hash, (uint64_t)dir->class_index);
-            if (root_fd >= 0)
-                stk_hash_add_u64(hash, (uint64_t)size_of(ds, dir, id, root_fd));
+            if (root_fd < 0)
+                continue;
+            stk_pulse_beat(pulse);
+            stk_hash_add_u64(hash, (uint64_t)size_of(ds, dir, id, root_fd));
         }
     }
 }
@@ -62,7 +65,8 @@ static void add_given(struct stk_hash *hash, const struct stoker_dataset *ds)
     }
 }
 
-void stk_catalog_fingerprint(struct stoker_dataset *ds, int root_fd)
+void stk_catalog_fingerprint(struct stoker_dataset *ds, int root_fd,
+                             struct stk_pulse *pulse)
 {
     struct stk_hash hash;
     stk_hash_begin(&hash, stk_hash_key);
@@ -72,6 +76,6 @@ void stk_catalog_fingerprint(struct stoker_dataset *ds, int root_fd)
     if (ds->items)
         add_given(&hash, ds);
     else
-        add_found(&hash, ds, root_fd);
+        add_found(&hash, ds, root_fd, pulse);
     stk_hash_end(&hash, ds->fingerprint);
 }

@@ -112,9 +112,11 @@ static int build(struct stk_walk *walk, size_t root_n,
 }
 
 int stk_dataset_from_folder(stoker_dataset **out, const char *root,
-                            const stoker_folder_options *opt, stoker_error *err)
+                            const stoker_folder_options *opt,
+                            struct stk_pulse *pulse, stoker_error *err)
 {
-    struct stk_walk walk = {.root = root, .root_fd = -1, .err = err};
+    struct stk_walk walk = {
+        .root = root, .root_fd = -1, .pulse = pulse, .err = err};
     int rc = open_root(&walk);
 
     if (rc == 0) {
@@ -128,7 +130,8 @@ int stk_dataset_from_folder(stoker_dataset **out, const char *root,
     if (rc == 0)
         rc = build(&walk, root_n, out);
     if (rc == 0)
-        stk_catalog_fingerprint(*out, opt->hash_sizes ? walk.root_fd : -1);
+        stk_catalog_fingerprint(*out, opt->hash_sizes ? walk.root_fd : -1,
+                                pulse);
     if (walk.root_fd >= 0)
         close(walk.root_fd);
     stk_walk_fini(&walk);

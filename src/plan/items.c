@@ -183,7 +183,7 @@ int stk_dataset_from_items(stoker_dataset **out, const stoker_item *items,
         ds->n = (int64_t)n;
         ds->text_bytes = in.text.n;
         ds->text = stk_grow_take(&in.text);
-        stk_catalog_fingerprint(ds, -1);
+        stk_catalog_fingerprint(ds, -1, NULL);
         *out = ds;
     } else {
         stk_dataset_free(ds);

@@ -46,7 +46,8 @@ static int fail_at(const struct stk_walk *walk, const char *path, int code)
 
 /* true for a folder or a link to one, as os.DirEntry.is_dir(); a link that
  * leads nowhere is none.  *code: why a link could not be followed, or 0. */
-static bool is_folder(int fd, const struct dirent64 *entry, int *code)
+static bool is_folder(const struct stk_walk *walk, int fd,
+                      const struct dirent64 *entry, int *code)
 {
     struct stat st;
     *code = 0;
@@ -54,10 +55,17 @@ static bool is_folder(int fd, const struct dirent64 *entry, int *code)
         return true;
     if (entry->d_type != DT_LNK && entry->d_type != DT_UNKNOWN)
         return false;
+    stk_pulse_beat(walk->pulse);
     if (fstatat(fd, entry->d_name, &st, 0) == 0)
         return S_ISDIR(st.st_mode);
     *code = errno;
     return false;
+}
+
+static ssize_t next_listing(const struct stk_walk *walk, int fd)
+{
+    stk_pulse_beat(walk->pulse);
+    return getdents64(fd, walk->listing, STK_LISTING_BYTES);
 }
 
 static bool is_dot(const char *name)
@@ -123,7 +131,7 @@ static int take_entry(struct stk_walk *walk, int64_t i, int fd,
 
     if (is_dot(entry->d_name))
         return 0;
-    if (is_folder(fd, entry, &code))
+    if (is_folder(walk, fd, entry, &code))
         return add_place(walk, i, entry->d_name);
     if (!stk_name_is_image(entry->d_name, n))
         return 0;
@@ -141,7 +149,7 @@ static int list_place(struct stk_walk *walk, int64_t i, int fd)
     ssize_t n;
 
     place_at(walk, i)->first_file = walk->files.n / sizeof(struct stk_name);
-    while ((n = getdents64(fd, walk->listing, STK_LISTING_BYTES)) > 0) {
+    while ((n = next_listing(walk, fd)) > 0) {
         for (ssize_t at = 0; at < n;) {
             const struct dirent64 *entry =
                 (const void *)((const char *)walk->listing + at);
@@ -162,6 +170,7 @@ static int open_place(struct stk_walk *walk, int64_t i)
 {
     struct stat st;
     int rc = 0;
+    stk_pulse_beat(walk->pulse);
     int fd = openat(walk->root_fd, path_of(walk, i),
                     O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) != 0)
@@ -182,8 +191,7 @@ int stk_walk_classes(struct stk_walk *walk, struct stk_grow *list,
                      struct stk_grow *text)
 {
     ssize_t n;
-    while ((n = getdents64(walk->root_fd, walk->listing, STK_LISTING_BYTES)) >
-           0) {
+    while ((n = next_listing(walk, walk->root_fd)) > 0) {
         for (ssize_t at = 0; at < n;) {
             const struct dirent64 *entry =
                 (const void *)((const char *)walk->listing + at);
@@ -191,7 +199,7 @@ int stk_walk_classes(struct stk_walk *walk, struct stk_grow *list,
             at += entry->d_reclen;
             if (is_dot(entry->d_name))
                 continue;
-            if (is_folder(walk->root_fd, entry, &code)) {
+            if (is_folder(walk, walk->root_fd, entry, &code)) {
                 if (keep_name(list, text, entry->d_name,
                               strlen(entry->d_name)) != 0)
                     return stk_walk_fail_memory(walk);

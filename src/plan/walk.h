@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/grow.h"
 #include "plan/names.h"
+#include "sync/pulse.h"
 
 /* The state of one scan; one thread's.  Zeros but for the first group. */
 struct stk_walk {
@@ -15,7 +16,8 @@ struct stk_walk {
     int root_fd;
     dev_t root_device;
     ino_t root_inode;
-    void *listing; /* STK_LISTING_BYTES */
+    void *listing;           /* STK_LISTING_BYTES */
+    struct stk_pulse *pulse; /* beats with each system call, or NULL */
     stoker_error *err;
     /* of the class under way */
     struct stk_grow places, paths, files, file_names, order, spare;

@@ -2,6 +2,7 @@
  * name is opened holds the bytes of FILE; the name's head says how it fails:
  *   hang_   reads never answer (until the mount is aborted)
  *   opens_  open never answers
+ *   dirs_   a folder that never lists
  *   slow_   every read takes 50 ms
  *   once_   the first read of all is EIO
  *   eio_    every read is EIO
@@ -13,6 +14,7 @@
 #include <errno.h>
 #include <fuse3/fuse.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +34,8 @@ static int get(const char *path, struct stat *st, struct fuse_file_info *info)
 {
     (void)info;
     memset(st, 0, sizeof *st);
-    st->st_mode = strcmp(path, "/") == 0 ? S_IFDIR | 0755 : S_IFREG | 0644;
+    bool is_folder = strcmp(path, "/") == 0 || is(path, "dirs_");
+    st->st_mode = is_folder ? S_IFDIR | 0755 : S_IFREG | 0644;
     st->st_nlink = 1;
     st->st_size = (off_t)(is(path, "lies_") ? 2 * n_bytes : n_bytes);
     return 0;
@@ -72,10 +75,23 @@ static int read_file(const char *path, char *to, size_t n, off_t at,
     return (int)n;
 }
 
+static int list(const char *path, void *to, fuse_fill_dir_t add, off_t at,
+                struct fuse_file_info *info, enum fuse_readdir_flags flags)
+{
+    (void)to;
+    (void)add;
+    (void)at;
+    (void)info;
+    (void)flags;
+    if (is(path, "dirs_"))
+        sleep(3600);
+    return -ENOSYS;
+}
+
 int main(int argc, char **argv)
 {
     static const struct fuse_operations operations = {
-        .getattr = get, .open = open_file, .read = read_file};
+        .getattr = get, .open = open_file, .read = read_file, .readdir = list};
     static char few[] = "max_idle_threads=2", fsname[] = "fsname=stoker_slow",
                 flag[] = "-o", foreground[] = "-f";
 
