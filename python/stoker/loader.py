@@ -324,8 +324,9 @@ class ImageLoader:
         that the next life loaded; raises DigestError where it is not the plan's."""
         total = digest_sum(digests)
         if self._options.drop_last and total["stop"] == self._n:
-            # What the last life's batches leave over is dropped, not delivered.
-            total["stop"] -= (self._n - max(d["start"] for d in digests)) % self._step_samples()
+            # What the batches of the last life that had any leave over is dropped.
+            last = max((d["start"] for d in digests if d["start"] < d["stop"]), default=self._n)
+            total["stop"] -= (self._n - last) % self._step_samples()
         return check_sum(total, self.expected_digest(total["epoch"], total["start"],
                                                      total["stop"]))
 

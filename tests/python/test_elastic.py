@@ -178,6 +178,9 @@ def test_what_drop_last_leaves_out_is_no_loss(sound, small, world, batch, then):
     assert end["consumed"] == PHOTOS and len(run.rows) == PHOTOS - left
     total = run.checked(run.digests)
     assert total["stop"] == PHOTOS - left == total["n_good"]
+    # A life that finds the epoch at its end adds nothing.
+    assert run.play(sound, small, then[0], state=end, batch_size=then[1], drop_last=True) == end
+    assert run.checked(run.digests) == total
 
 
 def test_pixels_are_in_the_digest_only_when_asked_for(sound, small):

@@ -135,6 +135,11 @@ START_TEST(test_digests_add_up_over_any_split)
     stoker_digest_add(&a, &b);
     ck_assert_uint_eq(a.good[0], 1);
     ck_assert_uint_eq(a.good[1], 5);
+    a = (stoker_digest){.pixels = {UINT64_MAX, 1}, .n_bad = 2};
+    stoker_digest_add(&a, &(stoker_digest){.pixels = {1, 1}, .n_bad = 3});
+    ck_assert_uint_eq(a.pixels[0], 0);
+    ck_assert_uint_eq(a.pixels[1], 3);
+    ck_assert_int_eq(a.n_bad, 5);
 }
 END_TEST
 
