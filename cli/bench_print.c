@@ -30,9 +30,11 @@ static double per_core(const struct bench *bench)
     return bench_per_second(bench) / (n > 0 ? n : 1);
 }
 
+/* Workers run ahead: what they made counts, not what was taken of it. */
 static double cpu_ms(const struct bench *bench)
 {
-    return bench->n_images ? bench->cpu_s * 1e3 / (double)bench->n_images : 0;
+    int64_t n = bench->stats.n_samples;
+    return n ? bench->cpu_s * 1e3 / (double)n : 0;
 }
 
 /* The roofline's stages of one sample, as they are printed. */
