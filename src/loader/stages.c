@@ -3,6 +3,7 @@
 #include "loader/stages.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "augment/recipe.h"
 #include "base/clock.h"
@@ -198,15 +199,19 @@ int stk_stager_open(struct stk_stager *s, const struct stk_study *study,
     if (rc == 0)
         rc = stk_placer_open(&s->placer, &study->program, study->limits.cpu,
                              err);
-    if (rc == 0 && stk_scratch_reserve(
-                       &s->rows, s->n_rows * study->program.sample_bytes) < 0)
-        rc = stk_fail(err, -ENOMEM, "limit: no memory for rows");
+    stoker_options own = *opt;
+    own.arena = NULL; /* the caller's is the loader's */
+    size_t bytes = s->n_rows * study->program.sample_bytes;
+    if (rc == 0)
+        rc = stk_memory_open(&s->rows, &own, bytes, -1, err);
+    if (rc == 0)
+        memset(s->rows.data, 0, bytes); /* no first touch while time is taken */
     return rc;
 }
 
 void stk_stager_close(struct stk_stager *s)
 {
-    stk_scratch_fini(&s->rows);
+    stk_memory_close(&s->rows);
     stk_placer_close(&s->placer);
     stk_jpeg_decoder_close(&s->own);
     stk_decoder_close(&s->decoder);

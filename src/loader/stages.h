@@ -7,6 +7,7 @@
 #include "augment/program.h"
 #include "decode/decode.h"
 #include "loader/worker.h"
+#include "pin/memory.h"
 #include "read/io.h"
 
 /* Nanoseconds of one sample, without the looks at the clock. */
@@ -32,7 +33,8 @@ struct stk_stager {
     struct stk_decoder *decoder;
     struct stk_jpeg_decoder *own;
     struct stk_placer *placer;
-    struct stk_scratch rows; /* the rows that samples go to, in turn */
+    struct stk_memory
+        rows; /* where samples go in turn, on the loader's pages */
     size_t n_rows, n_run;
     struct stk_job job;
     int64_t clock_ns; /* what a look at the clock costs */
