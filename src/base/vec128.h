@@ -19,6 +19,7 @@ typedef uint8_t stk_u8x16 __attribute__((vector_size(16)));
 typedef uint16_t stk_u16x8 __attribute__((vector_size(16)));
 typedef int16_t stk_s16x8 __attribute__((vector_size(16)));
 typedef int32_t stk_s32x4 __attribute__((vector_size(16)));
+typedef uint32_t stk_u32x4 __attribute__((vector_size(16)));
 typedef int64_t stk_s64x2 __attribute__((vector_size(16)));
 
 STK_V stk_u8x16 stk_v_load(const void *at)
@@ -87,6 +88,17 @@ STK_V stk_u8x16 stk_v_narrow8(stk_s16x8 low, stk_s16x8 high)
 #endif
 }
 
+/* The same, -128 ... 127. */
+STK_V stk_u8x16 stk_v_narrow8_signed(stk_s16x8 low, stk_s16x8 high)
+{
+#if defined(__x86_64__)
+    return (stk_u8x16)_mm_packs_epi16((__m128i)low, (__m128i)high);
+#else
+    return (stk_u8x16)vqmovn_high_s16(vqmovn_s16((int16x8_t)low),
+                                      (int16x8_t)high);
+#endif
+}
+
 /* 32 bits to words, saturated. */
 STK_V stk_s16x8 stk_v_narrow16(stk_s32x4 low, stk_s32x4 high)
 {
@@ -108,19 +120,51 @@ STK_V stk_s16x8 stk_v_multiply_round(stk_s16x8 a, stk_s16x8 b)
 #endif
 }
 
-/* Eight sums of 32 bits. */
+/* The bytes of v at these places; 0 where the place is 128. */
+STK_V stk_u8x16 stk_v_shuffle(stk_u8x16 v, stk_u8x16 places)
+{
+#if defined(__x86_64__)
+    return (stk_u8x16)_mm_shuffle_epi8((__m128i)v, (__m128i)places);
+#else
+    return (stk_u8x16)vqtbl1q_u8((uint8x16_t)v, (uint8x16_t)places);
+#endif
+}
+
+/* Sums, differences and products that wrap. */
+STK_V stk_s16x8 stk_v_add16(stk_s16x8 a, stk_s16x8 b)
+{
+    return (stk_s16x8)((stk_u16x8)a + (stk_u16x8)b);
+}
+
+STK_V stk_s16x8 stk_v_sub16(stk_s16x8 a, stk_s16x8 b)
+{
+    return (stk_s16x8)((stk_u16x8)a - (stk_u16x8)b);
+}
+
+STK_V stk_s16x8 stk_v_multiply(stk_s16x8 a, stk_s16x8 b)
+{
+    return (stk_s16x8)((stk_u16x8)a * (stk_u16x8)b);
+}
+
+/* Eight sums of 32 bits, which wrap. */
 struct stk_v_wide {
     stk_s32x4 low, high;
 };
 
 STK_V struct stk_v_wide stk_v_add(struct stk_v_wide a, struct stk_v_wide b)
 {
-    return (struct stk_v_wide){a.low + b.low, a.high + b.high};
+    return (struct stk_v_wide){
+        (stk_s32x4)((stk_u32x4)a.low + (stk_u32x4)b.low),
+        (stk_s32x4)((stk_u32x4)a.high + (stk_u32x4)b.high),
+    };
 }
 
 STK_V struct stk_v_wide stk_v_sub(struct stk_v_wide a, struct stk_v_wide b)
 {
-    return (struct stk_v_wide){a.low - b.low, a.high - b.high};
+    return (struct stk_v_wide){
+        (stk_s32x4)((stk_u32x4)a.low - (stk_u32x4)b.low),
+        (stk_s32x4)((stk_u32x4)a.high - (stk_u32x4)b.high),
+    };
 }
 
 /* Two vectors of words x and y that will be multiplied and added, in the

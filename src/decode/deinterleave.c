@@ -24,6 +24,10 @@ const struct stk_deinterleave *stk_deinterleave_for(int cpu)
     if (cpu == STOKER_CPU_AVX2)
         return &stk_deinterleave_avx2;
 #endif
+#if defined(__x86_64__) || defined(__aarch64__)
+    if (cpu == STOKER_CPU_VEC128)
+        return &stk_deinterleave_vec128;
+#endif
     (void)cpu;
     return &stk_deinterleave_scalar;
 }

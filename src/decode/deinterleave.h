@@ -12,7 +12,7 @@ struct stk_deinterleave {
 };
 
 extern const struct stk_deinterleave stk_deinterleave_scalar,
-    stk_deinterleave_avx2, stk_deinterleave_avx512;
+    stk_deinterleave_vec128, stk_deinterleave_avx2, stk_deinterleave_avx512;
 
 /* cpu: a resolved stoker_cpu. */
 const struct stk_deinterleave *stk_deinterleave_for(int cpu);

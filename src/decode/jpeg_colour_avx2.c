@@ -25,18 +25,18 @@ INLINE __m256i offset(__m256i luma, __m256i with_128, short factor)
                             _mm256_mulhrs_epi16(c, _mm256_set1_epi16(factor)));
 }
 
-/* As in the AVX-512 file. */
+/* As in the AVX-512 file, but for 128 that is added before the shift. */
 INLINE __m256i green(__m256i luma, __m256i pairs)
 {
     const __m256i coarse = _mm256_set1_epi16((73 << 8) | (-88 & 255));
     const __m256i fine = _mm256_set1_epi16((46 << 8) | (-26 & 255));
     __m256i sum = _mm256_add_epi16(
         _mm256_add_epi16(_mm256_maddubs_epi16(pairs, coarse),
-                         _mm256_set1_epi16(2038)),
+                         _mm256_set1_epi16((short)(2038 + (128 << 8)))),
         _mm256_srai_epi16(_mm256_maddubs_epi16(pairs, fine), 8));
     __m256i cr = _mm256_srli_epi16(pairs, 8);
-    return _mm256_add_epi16(_mm256_sub_epi16(_mm256_srai_epi16(sum, 8), cr),
-                            _mm256_add_epi16(luma, _mm256_set1_epi16(128)));
+    return _mm256_add_epi16(_mm256_sub_epi16(_mm256_srli_epi16(sum, 8), cr),
+                            luma);
 }
 
 INLINE void convert(__m256i luma, __m256i cb, __m256i cr, uint8_t *r,

@@ -53,6 +53,10 @@ static const struct stk_entropy_loops *loops_of(int cpu)
     if (cpu == STOKER_CPU_AVX2)
         return &stk_entropy_avx2;
 #endif
+#if defined(__x86_64__) || defined(__aarch64__)
+    if (cpu == STOKER_CPU_VEC128)
+        return &stk_entropy_vec128;
+#endif
     (void)cpu;
     return &stk_entropy_plain;
 }

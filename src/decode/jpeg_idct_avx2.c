@@ -12,6 +12,9 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
+/* What the second pass adds to all is in column 0 already. */
+enum { LEVEL = STK_LEVEL_2 / STK_ONE };
+
 /* [lane][c]: where the lane's coefficients stand among the 8 of chunk c; a
  * lane as in stk_jpeg_quant, in indices into scan order. */
 #define BYTE(z, c, i) (int8_t)((z) / 8 == (c) ? (z) % 8 * 2 + (i) : -128)
@@ -46,9 +49,10 @@ INLINE __m256i pair(int low, int high)
 #define MADD(a, l, h) _mm256_madd_epi16(a, pair(l, h))
 
 /* p: pairs (0, 4), (1, 5), (2, 6), (3, 7), of which the last are zero from
- * n_pairs on; out in 32 bits, not shifted. */
-INLINE void transform(const __m256i p[4], int n_pairs, __m256i round,
-                      __m256i out[8])
+ * n_pairs on; of the first sum and difference are left, with what is to be
+ * added to all.  out in 32 bits, not shifted. */
+INLINE void transform(const __m256i p[4], int n_pairs, __m256i sum,
+                      __m256i difference, __m256i out[8])
 {
     enum {
         A = STK_C_1_175,
@@ -58,9 +62,6 @@ INLINE void transform(const __m256i p[4], int n_pairs, __m256i round,
         E = -STK_C_2_562
     };
     __m256i even[4], odd[4];
-    __m256i sum = _mm256_add_epi32(round, MADD(p[0], STK_ONE, STK_ONE));
-    __m256i difference = _mm256_add_epi32(round, MADD(p[0], STK_ONE, -STK_ONE));
-
     if (n_pairs == 1) {
         out[0] = out[3] = out[4] = out[7] = sum;
         out[1] = out[2] = out[5] = out[6] = difference;
@@ -93,31 +94,44 @@ INLINE void put_two_rows(__m256i rows, uint8_t *out, size_t stride)
     _mm_storeu_si128((void *)(out + stride), _mm256_extracti128_si256(rows, 1));
 }
 
-/* rows[r]: pairs of columns of row r.  Writes these four rows. */
+/* more: what the first column gets besides. */
+INLINE void first_pass(const __m256i p[4], int n_pairs, int more,
+                       __m256i out[8])
+{
+    const __m256i round = _mm256_setr_epi32(
+        STK_ROUND_1 + more, STK_ROUND_1, STK_ROUND_1, STK_ROUND_1,
+        STK_ROUND_1 + more, STK_ROUND_1, STK_ROUND_1, STK_ROUND_1);
+    transform(p, n_pairs, _mm256_add_epi32(round, MADD(p[0], STK_ONE, STK_ONE)),
+              _mm256_add_epi32(round, MADD(p[0], STK_ONE, -STK_ONE)), out);
+}
+
+/* rows[r]: pairs of columns of row r, LEVEL in the first.  Writes these four
+ * rows. */
 INLINE void second_pass(const __m256i rows[4], uint8_t *out, size_t stride)
 {
-    const __m256i turn =
-        _mm256_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15,
-                         0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m256i upper = _mm256_set1_epi32(1 << 16);
+    const __m256i quarter = _mm256_set1_epi16(1 << 14);
     __m256i a = _mm256_unpacklo_epi32(rows[0], rows[1]);
     __m256i b = _mm256_unpackhi_epi32(rows[0], rows[1]);
     __m256i c = _mm256_unpacklo_epi32(rows[2], rows[3]);
     __m256i d = _mm256_unpackhi_epi32(rows[2], rows[3]);
     __m256i p[4] = {_mm256_unpacklo_epi64(a, c), _mm256_unpackhi_epi64(a, c),
                     _mm256_unpacklo_epi64(b, d), _mm256_unpackhi_epi64(b, d)};
-    __m256i x[8], four[2];
-
-    transform(p, 4, _mm256_set1_epi32(STK_LEVEL_2), x);
-    for (int i = 0; i < 8; i++)
-        x[i] = _mm256_srai_epi32(x[i], STK_SHIFT_2);
-    for (int i = 0; i < 2; i++) /* columns 4i ... 4i + 3, then row by row */
-        four[i] = _mm256_shuffle_epi8(
-            _mm256_packus_epi16(_mm256_packs_epi32(x[4 * i], x[4 * i + 1]),
-                                _mm256_packs_epi32(x[4 * i + 2], x[4 * i + 3])),
-            turn);
-    put_two_rows(_mm256_unpacklo_epi32(four[0], four[1]), out, stride);
-    put_two_rows(_mm256_unpackhi_epi32(four[0], four[1]), out + 2 * stride,
-                 stride);
+    __m256i x[8], two[4];
+    transform(p, 4, MADD(p[0], STK_ONE, STK_ONE), MADD(p[0], STK_ONE, -STK_ONE),
+              x);
+    /* Columns 2i and 2i + 1: their upper halves, by multiplications, since
+     * shifts compete with shuffles. */
+    for (int i = 0; i < 4; i++)
+        two[i] = _mm256_mulhi_epi16(
+            _mm256_blend_epi16(_mm256_madd_epi16(x[2 * i], upper), x[2 * i + 1],
+                               0xAA),
+            quarter);
+    a = _mm256_packus_epi16(two[0], two[2]);
+    b = _mm256_packus_epi16(two[1], two[3]);
+    c = _mm256_unpacklo_epi16(a, b), d = _mm256_unpackhi_epi16(a, b);
+    put_two_rows(_mm256_unpacklo_epi32(c, d), out, stride);
+    put_two_rows(_mm256_unpackhi_epi32(c, d), out + 2 * stride, stride);
 }
 
 /* The part of lane l that chunk c holds, where there are that many chunks. */
@@ -182,8 +196,8 @@ INLINE bool transform_two(const struct stk_jpeg_quant *quant,
     }
     if (is_wild(left, right, n_right))
         return false;
-    transform(left, 4, _mm256_set1_epi32(STK_ROUND_1), x);
-    transform(right, n_right, _mm256_set1_epi32(STK_ROUND_1), y);
+    first_pass(left, 4, LEVEL << STK_SHIFT_1, x);
+    first_pass(right, n_right, 0, y);
     for (int i = 0; i < 8; i++)
         rows[i] =
             _mm256_blend_epi16(_mm256_srli_epi32(x[i], STK_SHIFT_1),

@@ -14,10 +14,11 @@ enum {
 };
 
 /* A component's quantisers, 0 ... 32767, in the orders that kernels want.
- * lanes: pairs of rows r and r + 4, one column a pair; of r = 0 the columns
- * 0 ... 3, then 4 ... 7, then those of r = 1, ... */
+ * natural: row by row.  lanes: pairs of rows r and r + 4, one column a pair; of
+ * r = 0 the columns 0 ... 3, then 4 ... 7, then those of r = 1, ... */
 struct stk_jpeg_quant {
     int16_t zigzag[64];
+    int16_t natural[64] __attribute__((aligned(64)));
     int16_t lanes[64] __attribute__((aligned(64)));
 };
 void stk_jpeg_quant_init(struct stk_jpeg_quant *quant,
@@ -71,6 +72,11 @@ struct stk_jpeg_kernels {
 };
 
 extern const struct stk_jpeg_kernels stk_jpeg_kernels_plain;
+#if defined(__x86_64__) || defined(__aarch64__)
+extern const struct stk_jpeg_kernels stk_jpeg_kernels_vec128;
+void stk_jpeg_idct_vec128(const struct stk_jpeg_blocks *blocks, uint8_t *out,
+                          size_t stride);
+#endif
 #if defined(__x86_64__)
 extern const struct stk_jpeg_kernels stk_jpeg_kernels_avx2,
     stk_jpeg_kernels_avx512;

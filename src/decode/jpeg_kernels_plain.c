@@ -1,5 +1,5 @@
 /* The definition of stoker's JPEG pixels, in portable C that compilers turn
- * into vectors (NEON machines run this). */
+ * into vectors. */
 #include "decode/jpeg_kernels.h"
 
 #include <stdbool.h>
@@ -22,10 +22,9 @@ void stk_jpeg_quant_init(struct stk_jpeg_quant *quant,
         quant->zigzag[k] = (int16_t)zigzag[k];
     for (int row = 0; row < 8; row++)
         for (int column = 0; column < 8; column++) {
-            int lane = (row & 3) * 2 + (column >> 2);
-            int word = (column & 3) * 2 + (row >> 2);
-            quant->lanes[lane * 8 + word] =
-                (int16_t)zigzag[zigzag_of[row * 8 + column]];
+            int16_t q = (int16_t)zigzag[zigzag_of[row * 8 + column]];
+            quant->natural[row * 8 + column] = q;
+            quant->lanes[(row & 3) * 16 + column * 2 + (row >> 2)] = q;
         }
 }
 
@@ -231,6 +230,10 @@ const struct stk_jpeg_kernels *stk_jpeg_kernels_for(int cpu)
         return &stk_jpeg_kernels_avx512;
     if (cpu == STOKER_CPU_AVX2)
         return &stk_jpeg_kernels_avx2;
+#endif
+#if defined(__x86_64__) || defined(__aarch64__)
+    if (cpu == STOKER_CPU_VEC128)
+        return &stk_jpeg_kernels_vec128;
 #endif
     (void)cpu;
     return &stk_jpeg_kernels_plain;

@@ -1,5 +1,5 @@
 /* The hot loops of entropy decoding.  A template: jpeg_loops_plain.c and its
- * siblings for CPU levels each include it once (those behind immintrin.h), and
+ * siblings for CPU levels each include it once (AVX's behind immintrin.h), and
  * what a level can do better follows from the macros of its instruction set.
  *
  * What makes it fast.  Time goes by the chain from one look-up to the next,

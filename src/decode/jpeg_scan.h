@@ -129,6 +129,9 @@ struct stk_entropy_loops {
 };
 
 extern const struct stk_entropy_loops stk_entropy_plain;
+#if defined(__x86_64__) || defined(__aarch64__)
+extern const struct stk_entropy_loops stk_entropy_vec128;
+#endif
 #if defined(__x86_64__)
 extern const struct stk_entropy_loops stk_entropy_avx2, stk_entropy_avx512;
 #endif

@@ -20,8 +20,8 @@ static void must(bool right)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    static const int levels[] = {STOKER_CPU_SCALAR, STOKER_CPU_AVX2,
-                                 STOKER_CPU_AVX512};
+    static const int levels[] = {STOKER_CPU_SCALAR, STOKER_CPU_VEC128,
+                                 STOKER_CPU_AVX2, STOKER_CPU_AVX512};
     static struct stk_jpeg_decoder *decoder[3];
     struct stk_jpeg jpeg;
     struct stk_span bytes = {data, n};
