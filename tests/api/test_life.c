@@ -122,6 +122,36 @@ START_TEST(test_forked_child_is_refused_and_harms_nobody)
 }
 END_TEST
 
+#if !defined(STK_WATCHES_THREADS) /* no thread may start in a child there */
+static int check_photo(stoker_checker *checker, int64_t id)
+{
+    stoker_image_info info = {.size = sizeof info};
+    return stoker_checker_check(checker, id, &info, &err);
+}
+
+/* Its reader's thread is the parent's: the child makes one of its own. */
+START_TEST(test_checker_goes_on_in_a_forked_child_and_in_the_parent)
+{
+    stoker_options opt = photos_options(&crop);
+    stoker_checker *checker = NULL;
+
+    ck_assert_int_eq(stoker_checker_open(&checker, ds, &opt, &err), 0);
+    ck_assert_int_eq(check_photo(checker, 0), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        int rc = check_photo(checker, 1) || check_photo(checker, 2);
+        stoker_checker_close(&checker);
+        _exit(rc ? 1 : 0);
+    }
+    int status;
+    waitpid(child, &status, 0);
+    ck_assert_int_eq(status, 0);
+    ck_assert_int_eq(check_photo(checker, 3), 0);
+    stoker_checker_close(&checker);
+}
+END_TEST
+#endif
+
 int main(void)
 {
     Suite *s = suite_create("life");
@@ -131,6 +161,10 @@ int main(void)
     tcase_add_test(tc, test_close_ends_a_thread_that_waits_in_next);
     tcase_add_test(tc, test_close_at_any_moment_neither_hangs_nor_leaks);
     tcase_add_test(tc, test_forked_child_is_refused_and_harms_nobody);
+#if !defined(STK_WATCHES_THREADS)
+    tcase_add_test(tc,
+                   test_checker_goes_on_in_a_forked_child_and_in_the_parent);
+#endif
     suite_add_tcase(s, tc);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);
