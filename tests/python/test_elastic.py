@@ -136,6 +136,26 @@ def test_the_second_epoch_has_other_substitutes(with_bad, small):
     assert set(kept[0].values()) == set(kept[1].values()) and kept[0] != kept[1]
 
 
+def by_id(root, small, epoch, **more):
+    with stoker.ImageLoader(root, seed=SEED, transforms=small, batch_size=PHOTOS,
+                            max_bad=None, **more) as loader:
+        loader.set_epoch(epoch)
+        return {row[0]: row[1:] for batch in loader for row in _rows(batch)}
+
+
+def test_a_samples_pixels_follow_its_id_and_the_epoch_not_its_place(sound, with_bad, small):
+    shuffled = by_id(sound, small, 0)
+    assert by_id(sound, small, 0, shuffle=False) == shuffled
+    later = by_id(sound, small, 1)
+    assert sum(later[i] == shuffled[i] for i in shuffled) < 3
+    # A substitute looks as it does in its own place.
+    masked = by_id(with_bad, small, 0, on_error="mask")
+    refilled = Run()
+    refilled.play(with_bad, small, 2, on_error="refill")
+    assert len({row[0] for row in refilled.rows}) == PHOTOS - 9
+    assert all(row[1:] == masked[row[0]] for row in refilled.rows)
+
+
 def test_substitutes_are_those_of_the_reference_planner(with_bad, small):
     from reference_planner import draw, order
     run = Run()
