@@ -168,7 +168,7 @@ int main(int argc, char **argv)
         b->source[i] = (uint8_t)(uniform() * 256);
     puts("ms/image:                                     resample     emit     "
          " sum");
-    for (int cpu = STOKER_CPU_AVX512; cpu >= STOKER_CPU_SCALAR; cpu--) {
+    for (int cpu = STOKER_CPU_VEC128; cpu >= STOKER_CPU_SCALAR; cpu--) {
         if (stk_cpu_resolve(cpu) != cpu ||
             (argc > 1 && strcmp(argv[1], stk_cpu_name(cpu)) != 0))
             continue;

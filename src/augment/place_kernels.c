@@ -5,14 +5,17 @@
 
 const struct stk_place_kernels *stk_place_kernels_of(int cpu)
 {
-#if defined(STK_PLACE_VECTORS)
+#if defined(__x86_64__)
     if (cpu == STOKER_CPU_AVX512)
         return &stk_place_avx512;
     if (cpu == STOKER_CPU_AVX2)
         return &stk_place_avx2;
-#else
-    (void)cpu;
 #endif
+#if defined(__x86_64__) || defined(__aarch64__)
+    if (cpu == STOKER_CPU_VEC128)
+        return &stk_place_vec128;
+#endif
+    (void)cpu;
     return &stk_place_plain;
 }
 

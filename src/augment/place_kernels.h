@@ -94,10 +94,15 @@ struct stk_place_kernels {
 };
 
 extern const struct stk_place_kernels stk_place_plain;
+#if defined(__x86_64__) || defined(__aarch64__)
+extern const struct stk_place_kernels stk_place_vec128;
+#endif
 #if defined(__x86_64__)
-#define STK_PLACE_VECTORS 1
 extern const struct stk_place_kernels stk_place_avx2, stk_place_avx512;
 #endif
+
+/* The definition of halves. */
+bool stk_axis_halves(struct stk_axis *axis);
 
 /* cpu: a resolved stoker_cpu. */
 const struct stk_place_kernels *stk_place_kernels_of(int cpu);

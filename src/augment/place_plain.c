@@ -17,16 +17,17 @@ static void no_pack(struct stk_axis *axis)
     axis->packing = 0;
 }
 
-static bool halves(struct stk_axis *axis)
+bool stk_axis_halves(struct stk_axis *axis)
 {
     uint32_t *to = (uint32_t *)(void *)axis->packed;
     size_t n = (size_t)axis->taps * axis->padded;
+    int32_t most = 0;
     for (size_t i = 0; i < n; i++) {
-        if (axis->weight[i] > STK_TAP_LIMIT)
-            return false;
-        to[i] = stk_halves_of(axis->weight[i]);
+        int32_t k = axis->weight[i];
+        most = k > most ? k : most;
+        to[i] = stk_halves_of(k);
     }
-    return true;
+    return most <= STK_TAP_LIMIT;
 }
 
 static inline uint8_t pixel_of(const struct stk_axis *axis, const uint8_t *row,
@@ -145,7 +146,7 @@ static void no_fence(void)
 const struct stk_place_kernels stk_place_plain = {
     .weights = stk_axis_weights,
     .pack = no_pack,
-    .halves = halves,
+    .halves = stk_axis_halves,
     .across = across,
     .across_bytes = across_bytes,
     .down = down,

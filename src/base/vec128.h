@@ -146,6 +146,42 @@ STK_V stk_s16x8 stk_v_multiply(stk_s16x8 a, stk_s16x8 b)
     return (stk_s16x8)((stk_u16x8)a * (stk_u16x8)b);
 }
 
+/* Of two words whose products add up to sum i, where the k-th stands. */
+#if defined(__x86_64__)
+#define STK_V_TWO(i, k) (2 * (i) + (k))
+#else
+#define STK_V_TWO(i, k) (4 * (k) + (i))
+#endif
+
+/* sum + the products of two words each, in the order of STK_V_TWO. */
+STK_V stk_s32x4 stk_v_add_two(stk_s32x4 sum, stk_s16x8 a, stk_s16x8 b)
+{
+#if defined(__x86_64__)
+    return sum + (stk_s32x4)_mm_madd_epi16((__m128i)a, (__m128i)b);
+#else
+    int32x4_t v = vmlal_s16((int32x4_t)sum, vget_low_s16((int16x8_t)a),
+                            vget_low_s16((int16x8_t)b));
+    return (stk_s32x4)vmlal_high_s16(v, (int16x8_t)a, (int16x8_t)b);
+#endif
+}
+
+/* The sum of each of four vectors. */
+STK_V stk_s32x4 stk_v_sums(stk_s32x4 a, stk_s32x4 b, stk_s32x4 c, stk_s32x4 d)
+{
+    stk_s64x2 ab = (stk_s64x2)(stk_v_zip_low32(a, b) + stk_v_zip_high32(a, b));
+    stk_s64x2 cd = (stk_s64x2)(stk_v_zip_low32(c, d) + stk_v_zip_high32(c, d));
+    return (stk_s32x4)stk_v_zip_low64(ab, cd) +
+           (stk_s32x4)stk_v_zip_high64(ab, cd);
+}
+
+/* 0 ... limit at the limits. */
+STK_V stk_s32x4 stk_v_clip32(stk_s32x4 v, int limit)
+{
+    stk_s32x4 none = {0}, most = none + limit;
+    v &= v > none;
+    return (v & (v < most)) | (most & (v >= most));
+}
+
 /* Eight sums of 32 bits, which wrap. */
 struct stk_v_wide {
     stk_s32x4 low, high;

@@ -206,7 +206,7 @@ END_TEST
 
 int main(void)
 {
-    for (int cpu = STOKER_CPU_AVX2; cpu <= STOKER_CPU_AVX512; cpu++)
+    for (int cpu = STOKER_CPU_AVX2; cpu <= STOKER_CPU_VEC128; cpu++)
         if (stk_cpu_resolve(cpu) != cpu)
             fprintf(stderr, "skipped on this machine: %s\n", stk_cpu_name(cpu));
     Suite *s = suite_create("place");
