@@ -210,10 +210,13 @@ START_TEST(test_each_entry_point_of_the_table_can_fail)
                 ck_assert_int_eq(stoker_loader_close(&loader), 0);
             rig.fail_call(NULL, 0, 0, 0);
         }
-        rig.fail_call(names[i], 1, 719, 0);
-        stoker_device_measure(0, &info, &rig.err);
-        stoker_system_get(&system);
-        rig.fail_call(NULL, 0, 0, 0);
+        /* Slow: it registers 64 MB. */
+        if (getenv("STOKER_LONG") || rig.calls(names[i], 1) == 0) {
+            rig.fail_call(names[i], 1, 719, 0);
+            stoker_device_measure(0, &info, &rig.err);
+            stoker_system_get(&system);
+            rig.fail_call(NULL, 0, 0, 0);
+        }
         /* Some are called only after another one has failed. */
         for (int n = 1; n < 80 && rig.calls(names[i], 1) == 0; n++)
             live(&run, &modes[3], n, 719, true);
