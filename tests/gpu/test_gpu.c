@@ -3,6 +3,7 @@
  * slot is written too early, test_failures.c what a failing driver does. */
 #include <check.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -244,6 +245,28 @@ START_TEST(test_old_driver_and_missing_device_are_named)
 }
 END_TEST
 
+START_TEST(test_device_names_its_place_on_the_bus)
+{
+    char folder[64], path[96];
+    int node = -1;
+
+    setenv("STANDIN_PCI", "0:0:0", 1);
+    ck_assert(stk_cuda_folder(&rig.user, folder, sizeof folder));
+    ck_assert_str_eq(folder, "/sys/bus/pci/devices/0000:00:00.0");
+    snprintf(path, sizeof path, "%s/numa_node", folder);
+    FILE *f = fopen(path, "re");
+    if (f) {
+        ck_assert_int_eq(fscanf(f, "%d", &node), 1);
+        fclose(f);
+    }
+    ck_assert_int_eq(stk_cuda_numa_node(&rig.user), node);
+    setenv("STANDIN_PCI", "1:c3:1f", 1);
+    ck_assert(stk_cuda_folder(&rig.user, folder, sizeof folder));
+    ck_assert_str_eq(folder, "/sys/bus/pci/devices/0001:c3:1f.0");
+    ck_assert_int_eq(stk_cuda_numa_node(&rig.user), -1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("gpu");
@@ -258,6 +281,7 @@ int main(void)
     tcase_add_loop_test(
         tc, test_forked_child_sees_pixels_and_makes_no_driver_call, 0, 4);
     tcase_add_test(tc, test_context_guard_leaves_a_named_capture_alone);
+    tcase_add_test(tc, test_device_names_its_place_on_the_bus);
     tcase_add_test(tc, test_guard_by_context_wants_a_driver_that_can);
     tcase_add_test(tc, test_old_driver_and_missing_device_are_named);
     suite_add_tcase(s, tc);

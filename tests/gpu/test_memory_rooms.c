@@ -177,28 +177,6 @@ START_TEST(test_first_batch_waits_for_its_own_buffer_only)
 }
 END_TEST
 
-START_TEST(test_device_names_its_place_on_the_bus)
-{
-    char folder[64], path[96];
-    int node = -1;
-
-    setenv("STANDIN_PCI", "0:0:0", 1);
-    ck_assert(stk_cuda_folder(&rig.user, folder, sizeof folder));
-    ck_assert_str_eq(folder, "/sys/bus/pci/devices/0000:00:00.0");
-    snprintf(path, sizeof path, "%s/numa_node", folder);
-    FILE *f = fopen(path, "re");
-    if (f) {
-        ck_assert_int_eq(fscanf(f, "%d", &node), 1);
-        fclose(f);
-    }
-    ck_assert_int_eq(stk_cuda_numa_node(&rig.user), node);
-    setenv("STANDIN_PCI", "1:c3:1f", 1);
-    ck_assert(stk_cuda_folder(&rig.user, folder, sizeof folder));
-    ck_assert_str_eq(folder, "/sys/bus/pci/devices/0001:c3:1f.0");
-    ck_assert_int_eq(stk_cuda_numa_node(&rig.user), -1);
-}
-END_TEST
-
 static void *release_later(void *batch)
 {
     usleep(20000); /* the consumer is asleep in next by then, mostly */
@@ -392,7 +370,6 @@ int main(int argc, char **argv)
     tcase_add_loop_test(tc, test_arena_pinned_in_part_is_refused, 0, 2);
     tcase_add_loop_test(tc, test_first_batch_waits_for_its_own_buffer_only, 0,
                         2);
-    tcase_add_test(tc, test_device_names_its_place_on_the_bus);
     tcase_add_test(tc,
                    test_batch_that_dies_while_the_consumer_sleeps_comes_back);
     tcase_add_test(tc,
