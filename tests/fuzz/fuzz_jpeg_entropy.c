@@ -69,7 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     static const int levels[] = {STOKER_CPU_SCALAR, STOKER_CPU_VEC128,
                                  STOKER_CPU_AVX2, STOKER_CPU_AVX512};
-    static struct stk_entropy *entropy[3];
+    static struct stk_entropy *entropy[4];
     struct stk_jpeg jpeg;
     struct stk_span bytes = {data, n};
     int16_t *first = NULL;
@@ -80,7 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         return 0;
     size_t n_blocks =
         (size_t)jpeg.mcus_x * (size_t)jpeg.mcus_y * (size_t)jpeg.n_blocks;
-    for (int l = 0; l < 3; l++) {
+    for (int l = 0; l < 4; l++) {
         struct stk_entropy_place end = {0};
         if (stk_cpu_resolve(levels[l]) < 0)
             continue;

@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     static const int levels[] = {STOKER_CPU_SCALAR, STOKER_CPU_VEC128,
                                  STOKER_CPU_AVX2, STOKER_CPU_AVX512};
-    static struct stk_jpeg_decoder *decoder[3];
+    static struct stk_jpeg_decoder *decoder[4];
     struct stk_jpeg jpeg;
     struct stk_span bytes = {data, n};
     struct jpeg_pixels truth;
@@ -41,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         int first = 0;
         if (i)
             w = jpeg_random_window(&truth, &random);
-        for (int l = 0; l < 3; l++) {
+        for (int l = 0; l < 4; l++) {
             if (stk_cpu_resolve(levels[l]) < 0)
                 continue;
             if (!decoder[l])

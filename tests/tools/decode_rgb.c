@@ -89,6 +89,8 @@ int main(int argc, char **argv)
             limits.decoder = STOKER_DECODER_LIBJPEG;
         else if (strcmp(argv[i], "scalar") == 0)
             limits.cpu = STOKER_CPU_SCALAR;
+        else if (strcmp(argv[i], "vec128") == 0)
+            limits.cpu = STOKER_CPU_VEC128;
         else if (strcmp(argv[i], "avx2") == 0)
             limits.cpu = STOKER_CPU_AVX2;
     }
