@@ -120,15 +120,20 @@ static void spread(const uint8_t *chroma, size_t n_samples, uint16_t *even,
     }
 }
 
+/* Three parts of near and one of far.  Unsigned: behind the last column lies
+ * rubbish, which may wrap. */
+INLINE stk_u16x8 lean(const uint16_t *near, const uint16_t *far)
+{
+    return (stk_u16x8)stk_v_load(near) * 3 + (stk_u16x8)stk_v_load(far);
+}
+
 /* A component's bytes for one row of the pair, 16 columns. */
 INLINE stk_u8x16 mix(const struct stk_jpeg_spread *near,
                      const struct stk_jpeg_spread *far, size_t x)
 {
-    stk_s16x8 even = (stk_s16x8)stk_v_load(near->even + x) * 3 +
-                     (stk_s16x8)stk_v_load(far->even + x);
-    stk_s16x8 odd = (stk_s16x8)stk_v_load(near->odd + x) * 3 +
-                    (stk_s16x8)stk_v_load(far->odd + x);
-    return weave((even + 8) >> 4, (odd + 7) >> 4);
+    stk_u16x8 even = lean(near->even + x, far->even + x) + 8;
+    stk_u16x8 odd = lean(near->odd + x, far->odd + x) + 7;
+    return weave((stk_s16x8)even >> 4, (stk_s16x8)odd >> 4);
 }
 
 static void colour_h2v2(const struct stk_jpeg_pair *pair, size_t n)
