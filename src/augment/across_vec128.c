@@ -274,6 +274,10 @@ INLINE void choose_run(const struct stk_axis *axis, const struct job *job,
         run_far(axis, job, 1, dwords, is_cubic);
     else if (axis->packing == FAR && axis->taps <= 32)
         run_far(axis, job, 2, dwords, is_cubic);
+    else if (axis->packing == FAR && axis->taps <= 48)
+        run_far(axis, job, 3, dwords, is_cubic);
+    else if (axis->packing == FAR && axis->taps <= 64)
+        run_far(axis, job, 4, dwords, is_cubic);
     else if (axis->packing == FAR)
         run_far(axis, job, 0, dwords, is_cubic);
     else if (axis->packing == NEAR && pairs == 1)

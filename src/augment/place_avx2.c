@@ -6,7 +6,7 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-enum { HALF = 1 << (STK_WEIGHT_BITS - 1) };
+enum { HALF = 1 << (STK_WEIGHT_BITS - 1), FEW_TAPS = 5 };
 
 INLINE __m256i dwords_at(const uint32_t *at)
 {
@@ -39,8 +39,8 @@ INLINE void put(uint8_t *to, size_t n, __m256i bytes)
 
 /* Rows and broadcast weights in registers where their number is known. */
 struct few_taps {
-    const uint32_t *row[STK_FEW_TAPS];
-    __m256i weight[STK_FEW_TAPS];
+    const uint32_t *row[FEW_TAPS];
+    __m256i weight[FEW_TAPS];
 };
 
 /* Planes are padded to 16 dwords, so the last block may have two vectors.
@@ -200,6 +200,7 @@ const struct stk_place_kernels stk_place_avx2 = {
     .halves = stk_halves_avx2,
     .across = stk_across_avx2,
     .across_bytes = stk_across_bytes_avx2,
+    .few_taps = FEW_TAPS,
     .down = down,
     .down_bytes = down_bytes,
     .mirror = mirror,

@@ -5,7 +5,7 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-enum { HALF = 1 << (STK_WEIGHT_BITS - 1) };
+enum { HALF = 1 << (STK_WEIGHT_BITS - 1), FEW_TAPS = 8 };
 
 static inline __mmask64 first_lanes(size_t n)
 {
@@ -32,8 +32,8 @@ INLINE __m512i bytes_of(const __m512i v[4])
 
 /* Rows and broadcast weights in registers where their number is known. */
 struct few_taps {
-    const uint32_t *row[STK_FEW_TAPS];
-    __m512i weight[STK_FEW_TAPS];
+    const uint32_t *row[FEW_TAPS];
+    __m512i weight[FEW_TAPS];
 };
 
 /* The sums of vectors * 16 pixels; n_taps 0: the lists, else few. */
@@ -115,6 +115,15 @@ INLINE void down_any(const struct stk_dword_taps *taps, size_t plane, size_t n,
         break;
     case 5:
         down_planes(taps, plane, n, to, 5, is_cubic);
+        break;
+    case 6:
+        down_planes(taps, plane, n, to, 6, is_cubic);
+        break;
+    case 7:
+        down_planes(taps, plane, n, to, 7, is_cubic);
+        break;
+    case 8:
+        down_planes(taps, plane, n, to, 8, is_cubic);
         break;
     default:
         down_planes(taps, plane, n, to, 0, is_cubic);
@@ -238,6 +247,7 @@ const struct stk_place_kernels stk_place_avx512 = {
     .halves = stk_halves_avx512,
     .across = stk_across_avx512,
     .across_bytes = stk_across_bytes_avx512,
+    .few_taps = FEW_TAPS,
     .down = down,
     .down_bytes = down_bytes,
     .mirror = mirror,

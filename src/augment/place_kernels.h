@@ -43,9 +43,8 @@ static inline uint32_t stk_halves_of(int32_t weight)
 }
 
 /* The taps of one output row in the vertical pass from dword rows: tap t is
- * row[(first + t) & mask] with halves[t * step].  Beyond STK_FEW_TAPS both
- * are plain lists: first 0, step 1, all of mask set. */
-enum { STK_FEW_TAPS = 5 };
+ * row[(first + t) & mask] with halves[t * step].  Beyond the kernels'
+ * few_taps both are plain lists: first 0, step 1, all of mask set. */
 struct stk_dword_taps {
     int32_t n;
     bool cubic; /* sums may leave 0 ... 255 */
@@ -81,6 +80,7 @@ struct stk_place_kernels {
                          ptrdiff_t to_stride);
     /* Vertical pass to one row of n bytes a plane, from dword rows (planes
      * plane dwords apart), or from rows of one plane's bytes. */
+    int32_t few_taps;
     void (*down)(const struct stk_dword_taps *taps, size_t plane, size_t n,
                  uint8_t *const to[3]);
     void (*down_bytes)(const struct stk_row_taps *taps, const uint8_t **rows,

@@ -190,7 +190,7 @@ static void aim_taps(struct stk_placer *p, int32_t j,
                      struct stk_dword_taps *taps)
 {
     taps->n = p->y.count[j];
-    if (taps->n > STK_FEW_TAPS || !p->y_is_packed) {
+    if (taps->n > p->kernels->few_taps || !p->y_is_packed) {
         list_halves(p, j, taps);
         return;
     }

@@ -4,7 +4,7 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-enum { HALF = 1 << (STK_WEIGHT_BITS - 1) };
+enum { HALF = 1 << (STK_WEIGHT_BITS - 1), FEW_TAPS = 5 };
 
 INLINE stk_u8x16 bytes_of(const stk_s32x4 sum[4])
 {
@@ -51,8 +51,8 @@ INLINE stk_s32x4 add_tap(stk_s32x4 sum, stk_s32x4 row, stk_s32x4 weight)
 
 /* Rows and broadcast weights in registers where their number is known. */
 struct few_taps {
-    const uint32_t *row[STK_FEW_TAPS];
-    stk_s32x4 weight[STK_FEW_TAPS];
+    const uint32_t *row[FEW_TAPS];
+    stk_s32x4 weight[FEW_TAPS];
 };
 
 /* Planes are padded to 16 dwords.  n_taps 0: the lists, else few. */
@@ -210,6 +210,7 @@ const struct stk_place_kernels stk_place_vec128 = {
     .halves = stk_axis_halves,
     .across = stk_across_vec128,
     .across_bytes = stk_across_bytes_vec128,
+    .few_taps = FEW_TAPS,
     .down = down,
     .down_bytes = down_bytes,
     .mirror = mirror,
