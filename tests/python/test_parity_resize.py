@@ -23,7 +23,7 @@ pytestmark = [
                        reason=f"the definition is Pillow 13, here is {PIL.__version__}"),
 ]
 BILINEAR, BICUBIC = 2, 3
-CPUS = {"scalar": 1, "avx2": 2, "avx512": 3}
+CPUS = {"scalar": 1, "vec128": 4, "avx2": 2, "avx512": 3}
 
 
 class Tool:
