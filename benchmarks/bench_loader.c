@@ -104,7 +104,8 @@ static double limit = 2; /* seconds */
 static void read_option(stoker_options *opt, int c, const char *value)
 {
     static const char *const dtypes[] = {"u8", "f16", "bf16", "f32"};
-    static const char *const cpus[] = {"auto", "scalar", "avx2", "avx512"};
+    static const char *const cpus[] = {"auto", "scalar", "avx2", "avx512",
+                                       "vec128"};
     static const char *const decoders[] = {"auto", "libjpeg"};
     static const char *const ios[] = {"auto", "uring", "pread"};
 
@@ -116,7 +117,7 @@ static void read_option(stoker_options *opt, int c, const char *value)
         opt->dtype = find_word(value, dtypes, 4);
         break;
     case 'c':
-        opt->cpu = find_word(value, cpus, 4);
+        opt->cpu = find_word(value, cpus, 5);
         break;
     case 'd':
         opt->decoder = find_word(value, decoders, 2);
