@@ -48,7 +48,24 @@ static void set_state(struct stk_guard *guard, uint32_t slot,
                       enum stk_guard_state state)
 {
     guard->slots[slot].state = state;
-    pthread_cond_broadcast(&guard->changed);
+    /* Nobody waits for a lease, and for the dead only while a consumer sleeps:
+     * a thread woken for nothing costs more than all else here. */
+    if (state == STK_GUARD_FREE || state == STK_GUARD_MARKED ||
+        (state == STK_GUARD_DEAD && guard->n_waiting))
+        pthread_cond_broadcast(&guard->changed);
+}
+
+/* Under the lock: the slot of a state that was marked first, or -1. */
+static int64_t oldest(const struct stk_guard *guard, enum stk_guard_state state)
+{
+    int64_t best = -1;
+
+    for (uint32_t i = 0; i < guard->n; i++)
+        if (guard->slots[i].state == state &&
+            (best < 0 ||
+             guard->slots[i].marked_at < guard->slots[best].marked_at))
+            best = i;
+    return best;
 }
 
 static void begin_lease(struct stk_guard *guard, uint32_t slot)
@@ -241,7 +258,8 @@ void stk_guard_begin_wait(struct stk_guard *guard)
 {
     pthread_mutex_lock(&guard->lock);
     guard->n_waiting++;
-    pthread_cond_broadcast(&guard->changed);
+    if (oldest(guard, STK_GUARD_DEAD) >= 0)
+        pthread_cond_broadcast(&guard->changed);
     pthread_mutex_unlock(&guard->lock);
 }
 
@@ -290,19 +308,6 @@ int stk_guard_die_on(struct stk_guard *guard, uint32_t slot, CUstream stream,
         set_state(guard, slot, STK_GUARD_LEASED);
     pthread_mutex_unlock(&guard->lock);
     return rc;
-}
-
-/* Under the lock: the slot of a state that was marked first, or -1. */
-static int64_t oldest(const struct stk_guard *guard, enum stk_guard_state state)
-{
-    int64_t best = -1;
-
-    for (uint32_t i = 0; i < guard->n; i++)
-        if (guard->slots[i].state == state &&
-            (best < 0 ||
-             guard->slots[i].marked_at < guard->slots[best].marked_at))
-            best = i;
-    return best;
 }
 
 /* Under the lock; false: the deadline has come. */

@@ -137,6 +137,26 @@ static void copy_or_release(stoker_batch *batch, CUdeviceptr to)
 
 /* With copies in flight: host memory, guarded by streams or by the context, and
  * the device's. */
+START_TEST(test_captured_stream_is_refused_and_the_capture_stays_whole)
+{
+    stoker_options opt = rig_options(0, STOKER_U8);
+    stoker_loader *loader = rig_open(&opt);
+    CUstream stream;
+
+    rig.user.cuStreamCreate(&stream, 1);
+    stoker_batch *batch = rig_next(loader);
+    rig.capture_stream(stream);
+    ck_assert_int_eq(stoker_batch_acquire(batch, stream, &rig.err), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(rig.err.text, "captured into a graph"));
+    rig.capture_stream(NULL);
+    ck_assert_int_eq(stoker_batch_acquire(batch, stream, &rig.err), 0);
+    ck_assert_int_eq(stoker_batch_release_on(batch, stream, &rig.err), 0);
+    stoker_loader_close(&loader);
+    rig.user.cuStreamDestroy(stream);
+    ck_assert_int_eq(rig_counts().violations, 0);
+}
+END_TEST
+
 START_TEST(test_forked_child_sees_pixels_and_makes_no_driver_call)
 {
     stoker_options opt = rig_options(_i / 2 - 1, STOKER_U8);
@@ -278,6 +298,8 @@ int main(void)
     tcase_add_test(tc, test_leases_outlive_close_on_the_device_too);
     tcase_add_test(tc, test_seek_with_copies_in_flight_keeps_the_order);
     tcase_add_test(tc, test_graph_capture_is_not_broken_by_our_threads);
+    tcase_add_test(tc,
+                   test_captured_stream_is_refused_and_the_capture_stays_whole);
     tcase_add_loop_test(
         tc, test_forked_child_sees_pixels_and_makes_no_driver_call, 0, 4);
     tcase_add_test(tc, test_context_guard_leaves_a_named_capture_alone);

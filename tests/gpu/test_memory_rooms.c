@@ -1,7 +1,6 @@
 /* Where batches lie: huge pages, the caller's arena, pages that cannot be
  * pinned; and consumers that sleep, capture graphs, or leave in a hurry. */
 #include <check.h>
-#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -232,26 +231,6 @@ START_TEST(test_slot_of_a_captured_stream_waits_for_the_captures_end)
 }
 END_TEST
 
-START_TEST(test_captured_stream_is_refused_and_the_capture_stays_whole)
-{
-    stoker_options opt = rig_options(0, STOKER_U8);
-    stoker_loader *loader = rig_open(&opt);
-    CUstream stream;
-
-    rig.user.cuStreamCreate(&stream, 1);
-    stoker_batch *batch = rig_next(loader);
-    rig.capture_stream(stream);
-    ck_assert_int_eq(stoker_batch_acquire(batch, stream, &rig.err), -EINVAL);
-    ck_assert_ptr_nonnull(strstr(rig.err.text, "captured into a graph"));
-    rig.capture_stream(NULL);
-    ck_assert_int_eq(stoker_batch_acquire(batch, stream, &rig.err), 0);
-    ck_assert_int_eq(stoker_batch_release_on(batch, stream, &rig.err), 0);
-    stoker_loader_close(&loader);
-    rig.user.cuStreamDestroy(stream);
-    ck_assert_int_eq(rig_counts().violations, 0);
-}
-END_TEST
-
 START_TEST(test_more_streams_than_a_batch_remembers)
 {
     stoker_options opt = rig_options(-1, STOKER_U8);
@@ -374,8 +353,6 @@ int main(int argc, char **argv)
                    test_batch_that_dies_while_the_consumer_sleeps_comes_back);
     tcase_add_test(tc,
                    test_slot_of_a_captured_stream_waits_for_the_captures_end);
-    tcase_add_test(tc,
-                   test_captured_stream_is_refused_and_the_capture_stays_whole);
     tcase_add_test(tc, test_more_streams_than_a_batch_remembers);
     tcase_add_test(tc, test_device_info_is_measured);
     tcase_add_test(tc, test_limit_on_locked_memory_is_explained);
