@@ -267,7 +267,8 @@ typedef enum stoker_cpu {
 typedef enum stoker_pin {
     STOKER_PIN_OFF = 0,
     STOKER_PIN_AUTO = 1,    /* pinned if CUDA lets it, else plain memory */
-    STOKER_PIN_REQUIRE = 2, /* open fails if it cannot be pinned */
+    STOKER_PIN_REQUIRE = 2, /* open, or next when its buffer's turn comes,
+                               fails if it cannot be pinned */
 } stoker_pin;
 
 /* What a buffer that the GPU may be reading waits for, once its views died. */
