@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "gpu_rig.h"
+#include "loader/feed.h"
 
 /* What a hanging GPU makes us leave on purpose is no leak. */
 extern void __lsan_disable(void) __attribute__((weak));
@@ -314,8 +315,12 @@ START_TEST(test_gpu_that_hangs_does_not_hang_close)
     rig.wait_held();
     ck_assert_int_eq(stoker_loader_next(loader, &batch, 300, &rig.err),
                      STOKER_TIMEOUT);
+    struct stk_thread *left =
+        _i ? &loader->feed->thread : &loader->home->gpu->pinner;
     ck_assert_int_eq(stoker_loader_close(&loader), -ETIMEDOUT);
     rig.hold(NULL, 0); /* it comes back late and finds everything there */
+    while (!atomic_load(&left->is_done))
+        sched_yield();
     rig.user.cuCtxSynchronize();
     ck_assert_int_eq(rig_counts().violations, 0);
 }
