@@ -59,7 +59,7 @@ void stk_checker_close(stoker_checker *checker)
     for (int i = 0; i < checker->n_left; i++)
         stk_aside_close(checker->left[i]);
     stk_decoder_close(&checker->decoder);
-    stoker_dataset_free(checker->dataset);
+    stk_dataset_free(checker->dataset);
     stk_free(checker);
 }
 

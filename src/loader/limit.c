@@ -178,7 +178,7 @@ int stk_limit_measure(stoker_dataset *ds, const stoker_options *opt,
                         stk_cpu_name(opt->cpu));
     int rc = stk_program_from(&study.program, opt, err);
     if (rc == 0)
-        rc = stk_plan_init(&study.plan, opt, stoker_dataset_count(ds), 0, 0,
+        rc = stk_plan_init(&study.plan, opt, stk_dataset_n(ds), 0, 0,
                            err);
     if (rc < 0)
         return rc;

@@ -38,7 +38,7 @@ static void *body(void *self)
             &l->turn, &busy, DONE, memory_order_release, memory_order_relaxed))
         stk_wake(&l->turn);
     else
-        stoker_dataset_free(l->dataset);
+        stk_dataset_free(l->dataset);
     return NULL;
 }
 

@@ -155,7 +155,7 @@ static void loader_free(stoker_loader *loader)
     }
     stk_free(loader->rows);
     stk_free(loader->rows_memory);
-    stoker_dataset_free(loader->dataset);
+    stk_dataset_free(loader->dataset);
     pthread_mutex_destroy(&loader->turnstile);
     pthread_mutex_destroy(&loader->lock);
     stk_free(loader);
@@ -175,7 +175,7 @@ int stk_loader_open(stoker_loader **out, stoker_dataset *ds,
     loader->book.ledger.fd = -1;
     stk_dataset_retain(ds);
     loader->dataset = ds;
-    loader->n_items = stoker_dataset_count(ds);
+    loader->n_items = stk_dataset_n(ds);
     int rc = build(loader, err);
     if (rc < 0) {
         loader_free(loader);

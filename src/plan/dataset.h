@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "flow/part.h"
 
-/* Another owner; stoker_dataset_free() gives the share back. */
+/* Another owner; stk_dataset_free() gives the share back. */
 void stk_dataset_retain(stoker_dataset *ds);
 
 /* Where an item's bytes lie.  A file's path that can be opened is written to
