@@ -59,6 +59,16 @@ class ImageLoader:
     max_bad_run     bad samples in a row
     ledger          file that gets a JSON line for each bad sample
     damaged         'pillow', 'strict' or 'lenient': what damaged files are worth
+    stall_timeout   seconds until a read that does not answer is an error
+    max_pixels, max_side, max_file_bytes, max_decoder_bytes, max_scans,
+    max_decode_ms, retry_ms, reads_ahead, huge_pages, numa_node
+                    as in stoker.h; None: the default written there
+    hash_sizes      the fingerprint covers file sizes, too
+    allow_empty     a class without an image is no error
+    io              'auto', 'uring' or 'pread'; a named one is required
+    decoder         'auto' or 'libjpeg'
+    cpu             'auto', or at most 'avx512', 'avx2', 'vec128', 'scalar'
+    pixels          'pillow13' or 'pillow12': whose order of resize passes
     pin, device     see docs/gpu.md
     guard           'streams': a buffer waits for the stream that is current at
                     the next batch, and for those of Batch.record_stream;
@@ -81,7 +91,10 @@ class ImageLoader:
                  max_bad_run: int = 32, ledger: Union[str, "os.PathLike[str]", None] = None,
                  damaged: str = "pillow", stall_timeout: float = 120.0,
                  max_pixels: Optional[int] = None, max_side: Optional[int] = None,
-                 max_file_bytes: Optional[int] = None, reads_ahead: Optional[int] = None,
+                 max_file_bytes: Optional[int] = None, max_decoder_bytes: Optional[int] = None,
+                 max_scans: Optional[int] = None, max_decode_ms: Optional[int] = None,
+                 retry_ms: Optional[int] = None, reads_ahead: Optional[int] = None,
+                 huge_pages: Optional[int] = None, numa_node: Optional[int] = None,
                  hash_sizes: bool = False, allow_empty: bool = False, cpu: str = "auto",
                  pin: Union[bool, str] = False, device: Any = None,
                  device_buffers: int = 3, device_normalize: bool = True, guard: str = "streams",

@@ -86,7 +86,9 @@ def make_options(
         pixels: Any, prefetch: Any, n_epochs: Any,
         max_bad: Any, max_bad_run: Any, ledger: Any, damaged: Any,
         stall_timeout: Any, max_pixels: Any, max_side: Any,
-        max_file_bytes: Any, reads_ahead: Any, cpu: Any, pin: Any,
+        max_file_bytes: Any, max_decoder_bytes: Any, max_scans: Any,
+        max_decode_ms: Any, retry_ms: Any, reads_ahead: Any,
+        huge_pages: Any, numa_node: Any, cpu: Any, pin: Any,
         device: Any, device_buffers: Any, device_normalize: Any, guard: Any,
         digest_pixels: Any, **_: Any) -> n.Options:
     """What ``ImageLoader`` documents, as the library wants it. Raises
@@ -125,7 +127,11 @@ def make_options(
     opt.pin, opt.device = _choice("pin", pin, PINS), _device(device)
     opt.guard = _choice("guard", guard, GUARDS)
     for name, value in (("max_pixels", max_pixels), ("max_side", max_side),
-                        ("max_file_bytes", max_file_bytes), ("reads_ahead", reads_ahead)):
+                        ("max_file_bytes", max_file_bytes),
+                        ("max_decoder_bytes", max_decoder_bytes), ("max_scans", max_scans),
+                        ("max_decode_ms", max_decode_ms), ("retry_ms", retry_ms),
+                        ("reads_ahead", reads_ahead), ("huge_pages", huge_pages),
+                        ("numa_node", numa_node)):
         if value is not None:
             try:
                 setattr(opt, name, value)

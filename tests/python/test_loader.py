@@ -40,6 +40,20 @@ def test_a_batch_is_two_things_and_has_six_fields(photos, small):
         assert "rows=8" in repr(batch)
 
 
+def test_limits_reach_the_library_by_their_names(photos, small):
+    limits = dict(max_pixels=10**6, max_side=2000, max_file_bytes=10**6, max_scans=7,
+                  max_decoder_bytes=2**26, max_decode_ms=9000, retry_ms=11, reads_ahead=3,
+                  huge_pages=0, numa_node=0)
+    with open_loader(photos, small, **limits) as loader:
+        assert {name: getattr(loader._options, name) for name in limits} == limits
+        assert len(next(iter(loader)).ids) == 8
+    with open_loader(photos, small, **dict.fromkeys(limits)) as loader:
+        assert loader._options.max_scans == 500 and loader._options.numa_node == -1
+    for name in limits:
+        with pytest.raises(stoker.OptionError, match=name):
+            open_loader(photos, small, **{name: "many"})
+
+
 def test_labels_and_paths_follow_the_folders(photos, small):
     with open_loader(photos, small) as loader:
         assert loader.classes == ["class0", "class1", "class2"]
