@@ -23,7 +23,7 @@
 enum { N_ROUNDS = 3, N_TRIES = 12, CHUNK = 64, COPY_BYTES = 64 << 20 };
 
 /* One thread's share of the samples. */
-struct probe {
+struct share {
     struct stk_thread thread;
     const struct stk_study *study;
     int32_t index;
@@ -43,7 +43,7 @@ static int64_t median_of(int64_t a, int64_t b, int64_t c)
 }
 
 /* Adds a sample's stages to the thread's sums. */
-static void add(struct probe *p, const struct stk_stages rounds[N_ROUNDS])
+static void add(struct share *p, const struct stk_stages rounds[N_ROUNDS])
 {
     const int64_t *a = &rounds[0].read, *b = &rounds[1].read,
                   *c = &rounds[2].read;
@@ -56,7 +56,7 @@ static void add(struct probe *p, const struct stk_stages rounds[N_ROUNDS])
 /* A chunk of the thread's samples over and over, until each has N_ROUNDS
  * good runs; one that gets none in so many tries counts for nothing, as a bad
  * one does. */
-static void study_chunk(struct probe *p, int64_t first)
+static void study_chunk(struct share *p, int64_t first)
 {
     const struct stk_study *study = p->study;
     int64_t n_bytes[CHUNK] = {0}, n = 0;
@@ -81,7 +81,7 @@ static void study_chunk(struct probe *p, int64_t first)
 
 /* Memory bandwidth with all threads at it: bytes that a copy reads and
  * writes. */
-static void study_memory(struct probe *p)
+static void study_memory(struct share *p)
 {
     uint8_t *block = stk_calloc_aligned(2, COPY_BYTES);
     if (!block)
@@ -97,7 +97,7 @@ static void study_memory(struct probe *p)
 
 static void *body(void *self)
 {
-    struct probe *p = self;
+    struct share *p = self;
     const struct stk_study *study = p->study;
 
     p->rc = stk_stager_open(&p->stager, study, &p->error);
@@ -128,13 +128,13 @@ static double mean_stages(const double sum_ns[STK_N_STAGES], double n,
 }
 
 /* Means a sample, bandwidths, and which term binds. */
-static void conclude(const struct stk_study *study, const struct probe *probes,
+static void conclude(const struct stk_study *study, const struct share *shares,
                      stoker_limit *out)
 {
     double sum_ns[STK_N_STAGES] = {0}, copied = 0, bytes = 0;
 
     for (int32_t i = 0; i < study->n_threads; i++) {
-        const struct probe *p = &probes[i];
+        const struct share *p = &shares[i];
         for (int k = 0; k < STK_N_STAGES; k++)
             sum_ns[k] += p->sum_ns[k];
         out->n_samples += p->n_samples;
@@ -155,7 +155,8 @@ static void conclude(const struct stk_study *study, const struct probe *probes,
     out->sample_memory_bytes =
         3 * out->sample_file_bytes + 3 * (double)study->program.sample_bytes;
     double by_cpu = cpu > 0 ? 1e9 * study->n_threads / cpu : 0;
-    double by_memory = copied / out->sample_memory_bytes;
+    /* Without memory to measure it with, the bandwidth binds nothing. */
+    double by_memory = copied > 0 ? copied / out->sample_memory_bytes : by_cpu;
     double entropy = out->values_ns + out->skip_ns;
     out->limit_img_s = by_memory < by_cpu ? by_memory : by_cpu;
     snprintf(out->binding, sizeof out->binding, "%s",
@@ -178,33 +179,32 @@ int stk_limit_measure(stoker_dataset *ds, const stoker_options *opt,
                         stk_cpu_name(opt->cpu));
     int rc = stk_program_from(&study.program, opt, err);
     if (rc == 0)
-        rc = stk_plan_init(&study.plan, opt, stk_dataset_n(ds), 0, 0,
-                           err);
+        rc = stk_plan_init(&study.plan, opt, stk_dataset_n(ds), 0, 0, err);
     if (rc < 0)
         return rc;
     stk_limits_set(&study.limits, opt, cpu);
     study.n_threads = opt->n_workers ? opt->n_workers : stk_cpu_usable();
-    struct probe *probes =
-        stk_calloc_aligned((size_t)study.n_threads, sizeof *probes);
-    if (!probes)
+    struct share *shares =
+        stk_calloc_aligned((size_t)study.n_threads, sizeof *shares);
+    if (!shares)
         return stk_fail(err, -ENOMEM, "limit: no memory");
     for (int32_t i = 0; i < study.n_threads && rc == 0; i++) {
-        probes[i].study = &study;
-        probes[i].index = i;
-        rc = stk_thread_start(&probes[i].thread, "stoker-limit", body,
-                              &probes[i]);
+        shares[i].study = &study;
+        shares[i].index = i;
+        rc = stk_thread_start(&shares[i].thread, "stoker-limit", body,
+                              &shares[i]);
         if (rc < 0)
             stk_fail(err, rc, "limit: cannot start a thread");
     }
     for (int32_t i = 0; i < study.n_threads; i++) {
-        stk_thread_join(&probes[i].thread, STK_NEVER);
-        if (rc == 0 && probes[i].rc < 0) {
-            rc = probes[i].rc;
-            *err = probes[i].error;
+        stk_thread_join(&shares[i].thread, STK_NEVER);
+        if (rc == 0 && shares[i].rc < 0) {
+            rc = shares[i].rc;
+            *err = shares[i].error;
         }
     }
     if (rc == 0)
-        conclude(&study, probes, out);
-    stk_free(probes);
+        conclude(&study, shares, out);
+    stk_free(shares);
     return rc;
 }

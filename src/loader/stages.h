@@ -33,8 +33,8 @@ struct stk_stager {
     struct stk_decoder *decoder;
     struct stk_jpeg_decoder *own;
     struct stk_placer *placer;
-    struct stk_memory
-        rows; /* where samples go in turn, on the loader's pages */
+    /* Where samples go in turn, on pages like the loader's. */
+    struct stk_memory rows;
     size_t n_rows, n_run;
     struct stk_job job;
     int64_t clock_ns; /* what a look at the clock costs */
