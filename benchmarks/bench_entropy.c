@@ -1,7 +1,7 @@
 /* Entropy decoding of a folder's JPEGs against libjpeg-turbo's
  * jpeg_skip_scanlines() over all rows, its own fastest way through the data.
  * Prints milliseconds an image: sums over files of the least of the repeats,
- * CPU time.  Usage: bench_entropy FOLDER [repeats [scalar|avx2|avx512]] */
+ * CPU time.  Usage: bench_entropy FOLDER [repeats [LEVEL]] */
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,9 +116,9 @@ int main(int argc, char **argv)
 
     for (int level = 0; argc > 3 && level < 8; level++)
         if (strcmp(stk_cpu_name(level), argv[3]) == 0)
-            cpu = level;
-    if (argc < 2 || nftw(argv[1], visit, 16, 0) != 0 || n_files == 0 ||
-        stk_entropy_open(&e, cpu) != 0) {
+            cpu = stk_cpu_resolve(level);
+    if (argc < 2 || cpu < 0 || nftw(argv[1], visit, 16, 0) != 0 ||
+        n_files == 0 || stk_entropy_open(&e, cpu) != 0) {
         fprintf(stderr, "usage: bench_entropy FOLDER [repeats [cpu]]\n");
         return 2;
     }

@@ -142,7 +142,7 @@ int main(int argc, char **argv)
 
     for (int level = 0; argc == 3 && level < 8; level++)
         if (strcmp(stk_cpu_name(level), argv[2]) == 0)
-            cpu = level;
+            cpu = stk_cpu_resolve(level);
     if (cpu < 0 || nftw(argv[1], visit, 16, 0) != 0 ||
         stk_program_compile(&program, list, 1, sizeof list[0], STOKER_U8,
                             STOKER_NCHW, STOKER_PIXELS_PILLOW12, &err) ||

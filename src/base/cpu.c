@@ -119,6 +119,8 @@ void stk_cpu_features(char *text, size_t bytes)
     ADD("avx512vbmi2");
     ADD("avx512vnni");
 #undef ADD
+    if (has_f16c())
+        strncat(text, " f16c", bytes - strlen(text) - 1);
 #elif defined(__aarch64__)
     snprintf(text, bytes, "neon");
 #endif
