@@ -55,7 +55,8 @@ static void *body(void *self)
     struct stk_aside *aside = self;
 
     for (;;) {
-        /* Acquire: partner is the release in ask(); takes part and path. */
+        /* Acquire: partner is the store in stk_aside_read(), or in
+         * stk_aside_close(); takes part and path. */
         unsigned turn =
             atomic_load_explicit(&aside->turn, memory_order_acquire);
         if (turn == QUIT)
