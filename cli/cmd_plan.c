@@ -16,20 +16,12 @@ struct listing {
     int64_t printed;
 };
 
-static void print_path(const stoker_dataset *ds, int64_t id)
+static void print_path(const struct feed *feed, int64_t id)
 {
-    char text[4096];
-    int64_t n = stoker_dataset_path(ds, id, text, sizeof(text));
-    if (n < (int64_t)sizeof(text)) {
-        fputs(text, stdout);
-        return;
-    }
-    char *all = malloc((size_t)n + 1);
-    if (all) {
-        stoker_dataset_path(ds, id, all, (size_t)n + 1);
-        fputs(all, stdout);
-    }
-    free(all);
+    char *path = feed_path(feed, id);
+    if (path)
+        fputs(path, stdout);
+    free(path);
 }
 
 static void print_rows(struct listing *list, int64_t step, size_t n)
@@ -44,7 +36,7 @@ static void print_rows(struct listing *list, int64_t step, size_t n)
         if (id < 0)
             fputs("(padding)", stdout);
         else
-            print_path(list->feed.ds, id);
+            print_path(&list->feed, id);
         putchar('\n');
         list->printed++;
     }
@@ -87,7 +79,7 @@ static int print_dropped(struct listing *list)
     for (size_t i = 0; rc == 0 && i < n; i++) {
         printf("%lld\t%lld\t", (long long)ids[i],
                (long long)stoker_dataset_label(list->feed.ds, ids[i]));
-        print_path(list->feed.ds, ids[i]);
+        print_path(&list->feed, ids[i]);
         putchar('\n');
     }
     free(ids);

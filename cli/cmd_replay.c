@@ -1,6 +1,7 @@
 /* stoker replay: the very batch of a run, as PNG files and an index. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -38,16 +39,18 @@ static int look(const stoker_batch *batch, struct view *view)
 static void put_row(FILE *index, const struct replay *replay,
                     const struct view *view, size_t row, const char *file)
 {
-    char path[4096] = "(padding)";
     int64_t id = ((const int64_t *)view->id.data)[row];
     const int32_t *window = (const int32_t *)view->window.data + row * 4;
     unsigned flip = ((const uint8_t *)view->flip.data)[row];
-    if (id >= 0)
-        stoker_dataset_path(replay->feed.ds, id, path, sizeof(path));
+    char *path = id >= 0 ? feed_path(&replay->feed, id) : NULL;
     fprintf(index, "%zu\t%lld\t%lld\t%d\t%d\t%d\t%d\t%d\t%u\t%s\t%s\n", row,
             (long long)id, (long long)((const int64_t *)view->label.data)[row],
             ((const uint8_t *)view->valid.data)[row], window[0], window[1],
-            window[2], window[3], flip, file, path);
+            window[2], window[3], flip, file,
+            path     ? path
+            : id < 0 ? "(padding)"
+                     : "");
+    free(path);
 }
 
 static int write_batch(const struct replay *replay, const stoker_batch *batch)

@@ -22,15 +22,6 @@ struct crew {
     stoker_error error; /* of the thread that failed first */
 };
 
-char *scan_path(const struct scan *scan, int64_t id)
-{
-    int64_t n = stoker_dataset_path(scan->feed.ds, id, NULL, 0);
-    char *text = n < 0 ? NULL : malloc((size_t)n + 1);
-    if (text)
-        stoker_dataset_path(scan->feed.ds, id, text, (size_t)n + 1);
-    return text;
-}
-
 /* Whether a name's extension says another format than the bytes do. */
 static bool other_extension(const char *path, const char *format)
 {
@@ -66,7 +57,7 @@ static uint8_t surprises_of(const struct scan *scan, int64_t id,
         found |= SCAN_TINY;
     if (info->n_warnings > 0)
         found |= SCAN_WARNINGS;
-    char *path = scan_path(scan, id);
+    char *path = feed_path(&scan->feed, id);
     if (other_extension(path, info->format))
         found |= SCAN_EXTENSION;
     free(path);

@@ -191,3 +191,12 @@ void feed_close(struct feed *feed)
     stoker_dataset_free(feed->ds);
     feed->ds = NULL;
 }
+
+char *feed_path(const struct feed *feed, int64_t id)
+{
+    int64_t n = stoker_dataset_path(feed->ds, id, NULL, 0);
+    char *text = n < 0 ? NULL : malloc((size_t)n + 1);
+    if (text)
+        stoker_dataset_path(feed->ds, id, text, (size_t)n + 1);
+    return text;
+}

@@ -43,4 +43,7 @@ int feed_settle_device(struct feed *feed, const char *command);
 int feed_open_loader(struct feed *feed, const char *command);
 void feed_close(struct feed *feed);
 
+/* A sample's path, which is the caller's to free; NULL without memory. */
+char *feed_path(const struct feed *feed, int64_t id);
+
 #endif

@@ -41,8 +41,6 @@ struct scan {
     double seconds, bytes;
 };
 
-/* A path that belongs to the caller, or NULL. */
-char *scan_path(const struct scan *scan, int64_t id);
 /* "truncated or empty": the words for a code. */
 const char *scan_reason(int32_t code);
 

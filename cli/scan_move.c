@@ -71,7 +71,7 @@ int scan_move_bad(struct scan *scan)
     for (int64_t id = 0; id < scan->n; id++) {
         if (scan->verdicts[id].code == 0)
             continue;
-        char *from = scan_path(scan, id), *to = NULL;
+        char *from = feed_path(&scan->feed, id), *to = NULL;
         const char *rest = from;
         if (from && strncmp(from, scan->folder, root) == 0)
             rest = from + root;

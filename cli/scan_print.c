@@ -64,7 +64,7 @@ void scan_print_list(const struct scan *scan)
     for (int64_t id = 0; id < scan->n; id++) {
         if (scan->verdicts[id].code == 0)
             continue;
-        char *path = scan_path(scan, id);
+        char *path = feed_path(&scan->feed, id);
         puts(path ? path : "?");
         free(path);
     }
@@ -127,7 +127,7 @@ static void print_surprises(const struct scan *scan)
         for (int64_t id = 0; id < scan->n && shown < 3; id++) {
             if (!(scan->verdicts[id].surprises >> i & 1))
                 continue;
-            char *path = scan_path(scan, id);
+            char *path = feed_path(&scan->feed, id);
             printf("  %s (%s %s, %d x %d)\n", path ? path : "?",
                    scan->verdicts[id].format, scan->verdicts[id].mode,
                    scan->verdicts[id].width, scan->verdicts[id].height);
@@ -157,7 +157,7 @@ static void put_files(struct json *json, const struct scan *scan)
         const struct verdict *verdict = &scan->verdicts[id];
         if (verdict->code == 0 && verdict->surprises == 0)
             continue;
-        char *path = scan_path(scan, id);
+        char *path = feed_path(&scan->feed, id);
         json_open(json, NULL, '{');
         json_int(json, "id", id);
         json_text(json, "path", path ? path : "");
