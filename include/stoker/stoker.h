@@ -30,7 +30,7 @@
 extern "C" {
 #endif
 
-/* ---- outcomes and errors ------------------------------------------------ */
+/* ---- outcomes and errors ------------------------------------------------- */
 
 enum {
     STOKER_OK = 0,      /* done */
@@ -67,7 +67,7 @@ typedef struct stoker_error {
 /* The library's version, "0.1.0".  Owns nothing.  Any thread. */
 STOKER_API const char *stoker_version(void);
 
-/* ---- dataset: what there is --------------------------------------------- */
+/* ---- dataset: what there is ---------------------------------------------- */
 
 typedef struct stoker_dataset stoker_dataset;
 
@@ -154,7 +154,7 @@ STOKER_API int64_t stoker_dataset_path(const stoker_dataset *ds, int64_t id,
 STOKER_API void stoker_dataset_fingerprint(const stoker_dataset *ds,
                                            uint8_t out[16]);
 
-/* ---- transforms: torchvision.transforms.v2, by name --------------------- */
+/* ---- transforms: torchvision.transforms.v2, by name ---------------------- */
 
 typedef enum stoker_transform_kind {
     STOKER_RANDOM_RESIZED_CROP = 1,
@@ -256,6 +256,8 @@ typedef enum stoker_pixels {
     STOKER_PIXELS_PILLOW12 = 1, /* up to 12.2: always horizontal first */
 } stoker_pixels;
 
+/* Levels from the lowest: SCALAR, VEC128, AVX2, AVX512.  Numbers never change,
+ * so they are not in that order. */
 typedef enum stoker_cpu {
     STOKER_CPU_AUTO = 0, /* the best that this machine runs */
     STOKER_CPU_SCALAR = 1,
@@ -390,8 +392,7 @@ STOKER_API void stoker_cursor_pack(const stoker_cursor *cursor,
 STOKER_API int stoker_cursor_unpack(stoker_cursor *cursor, const void *bytes,
                                     size_t n, stoker_error *err);
 
-/* ---- plan: who gets which id, without reading an image --------------------
- */
+/* ---- plan: who gets which id, without reading an image ------------------- */
 
 /* Steps of an epoch from consumed samples on, for n_items and these options
  * (n_items to 10^12; nothing is allocated).  Any thread.
@@ -432,14 +433,15 @@ typedef struct stoker_digest {
 /* sum += more.  Any thread. */
 STOKER_API void stoker_digest_add(stoker_digest *sum,
                                   const stoker_digest *more);
-/* What positions from ... to-1 of an epoch must sum up to, in good.
+
+/* Writes to out->good what good and bad rows of positions from ... to-1 of an
+ * epoch must sum up to together.
  * O(to - from).  Any thread.  Returns 0 or -EINVAL. */
 STOKER_API int stoker_plan_digest(const stoker_options *opt, int64_t n_items,
                                   int64_t epoch, int64_t from, int64_t to,
                                   stoker_digest *out, stoker_error *err);
 
-/* ---- loader: how it is fed ------------------------------------------------
- */
+/* ---- loader: how it is fed ----------------------------------------------- */
 
 typedef struct stoker_loader stoker_loader;
 typedef struct stoker_batch stoker_batch;
@@ -486,8 +488,7 @@ STOKER_API int stoker_loader_next(stoker_loader *loader, stoker_batch **out,
  * stall_timeout_ms and was abandoned with its buffers. */
 STOKER_API int stoker_loader_close(stoker_loader **loader);
 
-/* ---- batch: a lease --------------------------------------------------------
- */
+/* ---- batch: a lease ------------------------------------------------------ */
 
 /* A named tensor of a batch: "image" (dtype of the options, [rows, 3, h, w]
  * or [rows, h, w, 3]), "label" (int64 [rows], -100 where not valid), "id"
@@ -542,8 +543,7 @@ STOKER_API int stoker_batch_dlpack(stoker_batch *batch, const char *name,
                                    int versioned, void **out,
                                    stoker_error *err);
 
-/* ---- batches and CUDA streams (stream: a CUstream) -------------------------
- */
+/* ---- batches and CUDA streams (stream: a CUstream) ----------------------- */
 
 /* Makes `stream` wait until the batch's device memory is filled.
  * Thread: any.
@@ -569,8 +569,7 @@ STOKER_API int stoker_batch_record_stream(stoker_batch *batch, void *stream,
 STOKER_API int stoker_loader_mark(stoker_loader *loader, void *stream,
                                   stoker_error *err);
 
-/* ---- what happened ---------------------------------------------------------
- */
+/* ---- what happened ------------------------------------------------------- */
 
 typedef struct stoker_stats {
     size_t size; /* sizeof(stoker_stats), set by the caller */
@@ -632,8 +631,7 @@ STOKER_API int64_t stoker_loader_bad(stoker_loader *loader, int64_t first,
                                      stoker_bad *out, size_t n,
                                      size_t bad_bytes);
 
-/* ---- looking after data sets ------------------------------------------------
- */
+/* ---- looking after data sets --------------------------------------------- */
 
 typedef struct stoker_image_info {
     size_t size;    /* sizeof(stoker_image_info), set by the caller */
