@@ -11,6 +11,7 @@
  * _unstuff alone, between in and end. */
 #include "decode/jpeg_entropy.h"
 
+#include <endian.h>
 #include <errno.h>
 
 #include "base/mem.h"
@@ -24,6 +25,11 @@ enum { MAX_RUN = 4096 };
 /* MCUs decoded and dropped at a time. */
 enum { N_DROPPED = 8 };
 
+/* Fewer bytes of data than this are not worth tables for values: in empty ones
+ * every symbol is rare, and is found by its code. */
+enum { LEAST_BYTES = 200 };
+static const struct stk_dc_table no_dc;
+
 struct stk_entropy {
     struct stk_scan scan;
     const struct stk_entropy_loops *loops;
@@ -35,8 +41,9 @@ struct stk_entropy {
     unsigned next_restart; /* 0 ... 7 */
     struct stk_codes dc_codes[4], ac_codes[4];
     struct stk_value_table values[4]; /* by AC slot */
-    struct stk_dc_table dc[4];        /* by DC slot */
-    struct stk_skip_table skip[4];    /* by AC slot */
+    struct stk_value_table no_values;
+    struct stk_dc_table dc[4];     /* by DC slot */
+    struct stk_skip_table skip[4]; /* by AC slot */
     struct stk_skip_table skip_first[STK_JPEG_COMPONENTS];
     struct stk_build_scratch build;
     bool can_skip;
@@ -67,6 +74,8 @@ int stk_entropy_open(struct stk_entropy **out, int cpu)
     if (!e)
         return -ENOMEM;
     e->loops = loops_of(cpu);
+    for (int i = 0; i < STK_AC_ENTRIES; i++)
+        e->no_values.entry[i] = htole64((uint64_t)STK_RARE << 56);
     *out = e;
     return 0;
 }
@@ -165,9 +174,10 @@ static int safe_size(const struct stk_jpeg_component *component)
     return size;
 }
 
-/* Tables by slot, each built once: for values those of an AC slot obey the
- * strictest of its components. */
-static void build_values(struct stk_entropy *e, const struct stk_jpeg *jpeg)
+/* Codes and tables by slot, each built once: for values those of an AC slot
+ * obey the strictest of its components. */
+static void build_values(struct stk_entropy *e, const struct stk_jpeg *jpeg,
+                         bool has_tables)
 {
     int size[4] = {STK_AC_SIZE, STK_AC_SIZE, STK_AC_SIZE, STK_AC_SIZE};
     unsigned used = 0;
@@ -182,8 +192,10 @@ static void build_values(struct stk_entropy *e, const struct stk_jpeg *jpeg)
     for (int slot = 0; slot < 4; slot++)
         if (used >> slot & 1) {
             stk_codes_from(&e->ac_codes[slot], &jpeg->huffman_ac[slot]);
-            e->loops->build_values(&e->values[slot], &jpeg->huffman_ac[slot],
-                                   size[slot], &e->build);
+            if (has_tables)
+                e->loops->build_values(&e->values[slot],
+                                       &jpeg->huffman_ac[slot], size[slot],
+                                       &e->build);
         }
     used = 0;
     for (int c = 0; c < jpeg->n_components; c++)
@@ -191,7 +203,8 @@ static void build_values(struct stk_entropy *e, const struct stk_jpeg *jpeg)
     for (int slot = 0; slot < 4; slot++)
         if (used >> slot & 1) {
             stk_codes_from(&e->dc_codes[slot], &jpeg->huffman_dc[slot]);
-            e->loops->build_dc(&e->dc[slot], &jpeg->huffman_dc[slot]);
+            if (has_tables)
+                e->loops->build_dc(&e->dc[slot], &jpeg->huffman_dc[slot]);
         }
 }
 
@@ -217,8 +230,9 @@ static void plan_blocks(struct stk_entropy *e, const struct stk_jpeg *jpeg,
                         bool need_skip)
 {
     int first[STK_JPEG_COMPONENTS] = {0};
+    bool has_tables = jpeg->entropy_bytes >= LEAST_BYTES;
 
-    build_values(e, jpeg);
+    build_values(e, jpeg, has_tables);
     if (need_skip)
         build_skips(e, jpeg, first);
     for (int i = 0; i < jpeg->n_blocks; i++) {
@@ -226,8 +240,8 @@ static void plan_blocks(struct stk_entropy *e, const struct stk_jpeg *jpeg,
         const struct stk_jpeg_component *component = &jpeg->component[c];
         uint32_t quant = component->quant[0];
         e->scan.block[i] = (struct stk_block){
-            .values = &e->values[component->ac],
-            .dc = &e->dc[component->dc],
+            .values = has_tables ? &e->values[component->ac] : &e->no_values,
+            .dc = has_tables ? &e->dc[component->dc] : &no_dc,
             .skip = need_skip ? &e->skip[component->ac] : NULL,
             .skip_first = need_skip ? &e->skip_first[first[c]] : NULL,
             .dc_codes = &e->dc_codes[component->dc],
