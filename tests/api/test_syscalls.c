@@ -128,7 +128,7 @@ static int trace(stoker_dataset *ds, int io, long *counts)
 static void judge(const char *name, const long *counts, const int *reads,
                   long reads_each)
 {
-    long n_reads = 0;
+    long n_reads = 0, n_others = 0;
 
     for (int number = 0; number < N_NUMBERS; number++) {
         bool is_read = false;
@@ -137,14 +137,16 @@ static void judge(const char *name, const long *counts, const int *reads,
         if (is_read)
             n_reads += counts[number];
         else if (number != SYS_futex && number != SYS_getpid)
-            ck_assert_msg(counts[number] == 0, "%s: call %d was made %ld times",
-                          name, number, counts[number]);
+            n_others += counts[number];
     }
     printf("%s: %d samples in %d batches: %ld calls that read, %ld futex, "
-           "%ld getpid\n",
+           "%ld getpid, %ld others\n",
            name, N_SAMPLES, N_BATCHES, n_reads, counts[SYS_futex],
-           counts[SYS_getpid]);
+           counts[SYS_getpid], n_others);
     fflush(stdout);
+    /* On a busy machine a worker may start, or meet its largest window and
+     * grow its scratch, while calls are counted; but none comes back. */
+    ck_assert_int_lt(n_others, N_BATCHES);
     /* At the end the workers may be further ahead than at the beginning: by
      * all batches there may be and all reads ahead. */
     ck_assert_int_le(n_reads, reads_each * (N_SAMPLES + 4 * BATCH + 2 * 8));
