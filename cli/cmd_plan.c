@@ -16,14 +16,6 @@ struct listing {
     int64_t printed;
 };
 
-static void print_path(const struct feed *feed, int64_t id)
-{
-    char *path = feed_path(feed, id);
-    if (path)
-        fputs(path, stdout);
-    free(path);
-}
-
 static void print_rows(struct listing *list, int64_t step, size_t n)
 {
     for (size_t row = 0; row < n; row++) {
@@ -33,10 +25,7 @@ static void print_rows(struct listing *list, int64_t step, size_t n)
         printf("%lld\t%zu\t%lld\t%lld\t", (long long)step, row, (long long)id,
                id < 0 ? -100LL
                       : (long long)stoker_dataset_label(list->feed.ds, id));
-        if (id < 0)
-            fputs("(padding)", stdout);
-        else
-            print_path(&list->feed, id);
+        feed_put_path(stdout, &list->feed, id);
         putchar('\n');
         list->printed++;
     }
@@ -79,7 +68,7 @@ static int print_dropped(struct listing *list)
     for (size_t i = 0; rc == 0 && i < n; i++) {
         printf("%lld\t%lld\t", (long long)ids[i],
                (long long)stoker_dataset_label(list->feed.ds, ids[i]));
-        print_path(&list->feed, ids[i]);
+        feed_put_path(stdout, &list->feed, ids[i]);
         putchar('\n');
     }
     free(ids);

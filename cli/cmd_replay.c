@@ -42,15 +42,12 @@ static void put_row(FILE *index, const struct replay *replay,
     int64_t id = ((const int64_t *)view->id.data)[row];
     const int32_t *window = (const int32_t *)view->window.data + row * 4;
     unsigned flip = ((const uint8_t *)view->flip.data)[row];
-    char *path = id >= 0 ? feed_path(&replay->feed, id) : NULL;
-    fprintf(index, "%zu\t%lld\t%lld\t%d\t%d\t%d\t%d\t%d\t%u\t%s\t%s\n", row,
+    fprintf(index, "%zu\t%lld\t%lld\t%d\t%d\t%d\t%d\t%d\t%u\t%s\t", row,
             (long long)id, (long long)((const int64_t *)view->label.data)[row],
             ((const uint8_t *)view->valid.data)[row], window[0], window[1],
-            window[2], window[3], flip, file,
-            path     ? path
-            : id < 0 ? "(padding)"
-                     : "");
-    free(path);
+            window[2], window[3], flip, file);
+    feed_put_path(index, &replay->feed, id);
+    fputc('\n', index);
 }
 
 static int write_batch(const struct replay *replay, const stoker_batch *batch)

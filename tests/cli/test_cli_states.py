@@ -2,6 +2,7 @@
 import json
 import os
 import subprocess
+import tempfile
 import unittest
 
 from command import STOKER, Case, read, read_png, run
@@ -38,6 +39,15 @@ class Plan(Case):
         self.assertEqual(paths, sorted(paths))
         self.assertTrue(all(os.path.isfile(path) for path in paths))
         self.assertEqual({row["label"] for row in got}, set("0123"))
+
+    def test_a_path_is_one_column_of_one_line(self):
+        with tempfile.TemporaryDirectory() as root:
+            os.mkdir(os.path.join(root, "a"))
+            for name in ("1\n2.jpg", "3\t4.jpg", "5\\6\r.jpg"):
+                open(os.path.join(root, "a", name), "w").close()
+            got = rows(self.good("plan", root, "--no-shuffle"))
+        self.assertEqual([os.path.basename(row["path"]) for row in got],
+                         [r"1\n2.jpg", r"3\t4.jpg", r"5\\6\r.jpg"])
 
     def test_epochs_and_seeds_differ(self):
         one = self.plan("--epoch", 1)
