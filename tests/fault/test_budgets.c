@@ -252,15 +252,17 @@ START_TEST(test_a_pipe_is_no_ledger)
     stoker_options opt = options(STOKER_MASK);
     stoker_loader *loader = NULL;
     stoker_dataset *ds = photos_dataset(&photos);
-    char path[] = "/tmp/stoker_pipe_XXXXXX";
+    char folder[] = "/tmp/stoker_pipe_XXXXXX", path[64];
 
-    ck_assert_ptr_nonnull(mktemp(path));
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/ledger", folder);
     ck_assert_int_eq(mkfifo(path, 0600), 0);
     opt.ledger_path = path;
     ck_assert_int_lt(stoker_loader_open(&loader, ds, &opt, &err), 0);
     ck_assert_msg(strstr(err.text, path), "%s", err.text);
     stoker_dataset_free(ds);
     unlink(path);
+    rmdir(folder);
 }
 END_TEST
 
