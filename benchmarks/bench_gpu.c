@@ -1,10 +1,12 @@
 /* Pinned and device batches over the stand-in driver (LD_LIBRARY_PATH names
  * its folder) or a real one.
- *   bench_gpu host    batches a second, pinned against plain
- *   bench_gpu device  how long a step of 20 ms waits for its batch, copied
- *                     ahead against copied in next as DataLoader users do
+ *   bench_gpu host [FOLDER]  CPU time a batch, pinned against plain
+ *   bench_gpu device  how long a device waits between steps of 20 ms, with
+ *                     batches copied ahead and with copies in the step's own
+ *                     stream as DataLoader's users make them
  *   bench_gpu first   the first batch, with a ring of 512 MB and a small one
- * The photos are flat: what is timed is everything but the decoding. */
+ * Without a folder the photos are flat: what is timed is everything but the
+ * decoding. */
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,9 +62,14 @@ static stoker_item photo(int level)
                          .length = (int64_t)n_bytes};
 }
 
-static void make_photos(void)
+static void make_photos(const char *folder)
 {
     static stoker_item items[N_PHOTOS];
+
+    if (folder) {
+        must(stoker_dataset_from_folder(&ds, folder, NULL, &err));
+        return;
+    }
 
     for (int i = 0; i < N_PHOTOS; i++)
         items[i] = photo(i);
@@ -75,7 +82,7 @@ static stoker_options options(int64_t rows)
     stoker_options opt;
 
     stoker_options_init(&opt, sizeof opt);
-    crop = stoker_center_crop(SIDE, SIDE);
+    crop = stoker_random_resized_crop(SIDE, SIDE);
     opt.transforms = &crop;
     opt.n_transforms = 1;
     opt.batch_size = rows;
@@ -160,50 +167,124 @@ static void bench_host(void)
            pinned[ROUNDS - 1], 100 * (b - a) / a);
 }
 
-static void step(void)
+/* A step: a kernel that only waits on the device's own clock. */
+static const char spin_ptx[] = ".version 6.0\n"
+                               ".target sm_50\n"
+                               ".address_size 64\n"
+                               ".visible .entry stk_spin(.param .u64 ns)\n"
+                               "{\n"
+                               "  .reg .pred %is_early;\n"
+                               "  .reg .b64 %length, %start, %now;\n"
+                               "  ld.param.u64 %length, [ns];\n"
+                               "  mov.u64 %start, %globaltimer;\n"
+                               "AGAIN:\n"
+                               "  mov.u64 %now, %globaltimer;\n"
+                               "  sub.u64 %now, %now, %start;\n"
+                               "  setp.lt.u64 %is_early, %now, %length;\n"
+                               "  @%is_early bra AGAIN;\n"
+                               "  ret;\n"
+                               "}\n";
+
+enum { N_STEPS = 200, WARM_UP = 4 };
+
+/* One training run on a stream of its own, a pair of events a step. */
+struct run {
+    CUmodule module;
+    CUfunction spin;
+    CUstream stream;
+    CUevent begun[WARM_UP + N_STEPS], done[WARM_UP + N_STEPS];
+};
+
+static void run_open(struct run *run)
 {
-    struct timespec t = {0, STEP_NS};
-    nanosleep(&t, NULL);
+    int rc = user.cuModuleLoadData(&run->module, spin_ptx);
+
+    if (rc == 0)
+        rc = user.cuModuleGetFunction(&run->spin, run->module, "stk_spin");
+    if (rc == 0)
+        rc = user.cuStreamCreate(&run->stream, CU_STREAM_NON_BLOCKING);
+    for (int i = 0; rc == 0 && i < WARM_UP + N_STEPS; i++) {
+        rc = user.cuEventCreate(&run->begun[i], 0);
+        if (rc == 0)
+            rc = user.cuEventCreate(&run->done[i], 0);
+    }
+    if (rc != 0) {
+        fprintf(stderr, "bench_gpu: the driver says %d\n", rc);
+        exit(1);
+    }
 }
 
-/* The share of the time in which the step waits for data, in percent. */
-static double steps(bool ahead, int n)
+static void run_close(struct run *run)
+{
+    for (int i = 0; i < WARM_UP + N_STEPS; i++) {
+        user.cuEventDestroy(run->begun[i]);
+        user.cuEventDestroy(run->done[i]);
+    }
+    user.cuStreamDestroy(run->stream);
+    user.cuModuleUnload(run->module);
+}
+
+static void launch_step(struct run *run, int i)
+{
+    uint64_t ns = STEP_NS;
+    void *arguments[] = {&ns};
+
+    user.cuEventRecord(run->begun[i], run->stream);
+    user.cuLaunchKernel(run->spin, 1, 1, 1, 1, 1, 1, 0, run->stream, arguments,
+                        NULL);
+    user.cuEventRecord(run->done[i], run->stream);
+}
+
+/* The share of the device's time outside of all steps, in percent. */
+static double idle_share(const struct run *run)
+{
+    float whole = 0, one;
+    double busy = 0;
+
+    user.cuEventElapsedTime(&whole, run->begun[WARM_UP],
+                            run->done[WARM_UP + N_STEPS - 1]);
+    for (int i = WARM_UP; i < WARM_UP + N_STEPS; i++) {
+        user.cuEventElapsedTime(&one, run->begun[i], run->done[i]);
+        busy += (double)one;
+    }
+    return 100 * ((double)whole - busy) / (double)whole;
+}
+
+/* A loop that launches a step and then waits for the one before, as one that
+ * prints the last loss does. */
+static double steps(bool ahead)
 {
     stoker_options opt = options(N_PHOTOS);
     stoker_tensor image = {.size = sizeof image};
     CUdeviceptr to = 0;
-    CUstream stream;
-    int64_t waited = 0, begun = 0;
+    struct run run;
 
     if (ahead)
         opt.device = 0;
     else
         opt.pin = STOKER_PIN_REQUIRE;
     stoker_loader *loader = open_loader(&opt);
-    user.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING);
+    run_open(&run);
     if (!ahead)
         user.cuMemAlloc(&to, (size_t)N_PHOTOS * 3 * SIDE * SIDE);
-    for (int i = -4; i < n; i++) {
-        int64_t start = stk_now_ns();
-        if (i == 0)
-            begun = start;
+    for (int i = 0; i < WARM_UP + N_STEPS; i++) {
         stoker_batch *batch = next(loader);
         if (ahead) {
-            must(stoker_batch_acquire(batch, stream, &err));
+            must(stoker_batch_acquire(batch, run.stream, &err));
         } else { /* what DataLoader's users do in the step's own stream */
             must(stoker_batch_tensor(batch, "image", &image));
-            user.cuMemcpyHtoDAsync(to, image.data,
-                                   (size_t)N_PHOTOS * 3 * SIDE * SIDE, stream);
+            user.cuMemcpyHtoDAsync(
+                to, image.data, (size_t)N_PHOTOS * 3 * SIDE * SIDE, run.stream);
         }
-        user.cuStreamSynchronize(stream);
-        if (i >= 0)
-            waited += stk_now_ns() - start;
-        step();
-        must(stoker_batch_release_on(batch, stream, &err));
+        launch_step(&run, i);
+        must(stoker_batch_release_on(batch, run.stream, &err));
+        if (i > 0)
+            user.cuEventSynchronize(run.done[i - 1]);
     }
-    double share = 100.0 * (double)waited / (double)(stk_now_ns() - begun);
+    user.cuStreamSynchronize(run.stream);
+    double share = idle_share(&run);
     stoker_loader_close(&loader);
-    user.cuStreamDestroy(stream);
+    run_close(&run);
     if (to)
         user.cuMemFree(to);
     return share;
@@ -211,13 +292,12 @@ static double steps(bool ahead, int n)
 
 static void bench_device(void)
 {
-    enum { N = 200 };
-
     pace(10e9);
-    printf("%d steps of %d ms, batches of %.1f MB over 10 GB/s: waits %.2f %% "
-           "of the time copied ahead, %.2f %% copied in the step's stream\n",
-           N, STEP_NS / 1000000, N_PHOTOS * 3.0 * SIDE * SIDE * 1e-6,
-           steps(true, N), steps(false, N));
+    printf("%d steps of %d ms, batches of %.1f MB over 10 GB/s: the device "
+           "waits %.2f %% of its time copied ahead, %.2f %% copied in the "
+           "step's stream\n",
+           N_STEPS, STEP_NS / 1000000, N_PHOTOS * 3.0 * SIDE * SIDE * 1e-6,
+           steps(true), steps(false));
 }
 
 /* Milliseconds from open to the first batch. */
@@ -269,7 +349,7 @@ int main(int argc, char **argv)
         return 77;
     }
     user.cuCtxPushCurrent(user.context);
-    make_photos();
+    make_photos(argc > 2 ? argv[2] : NULL);
     if (!what[0] || strcmp(what, "host") == 0)
         bench_host();
     if (!what[0] || strcmp(what, "device") == 0)

@@ -566,6 +566,9 @@ API int cuMemcpyHtoD_v2(unsigned long long to, const void *from, size_t bytes)
 static int copy(const char *name, void *to, const void *from, size_t bytes,
                 void *stream, bool is_checked)
 {
+    /* Before the lock: as long as it lasts, nobody else's call may wait. */
+    uint64_t sum = is_checked ? checksum(from, bytes) : 0;
+
     BEGIN(name, true);
     if (is_checked && !covers(registered, from, bytes)) {
         counts.unpinned_copies++;
@@ -576,7 +579,7 @@ static int copy(const char *name, void *to, const void *from, size_t bytes,
     op->from = from;
     op->bytes = bytes;
     op->is_checked = is_checked;
-    op->sum = is_checked ? checksum(from, bytes) : 0;
+    op->sum = sum;
     counts.copies++;
     END(OK);
 }
