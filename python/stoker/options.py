@@ -62,6 +62,13 @@ def _workers(workers: Optional[int]) -> int:
     return max(1, len(os.sched_getaffinity(0)) // local) if local > 1 else 0
 
 
+def _current_device() -> int:
+    """torch's, where it is loaded and sees a GPU; -1: the current context's."""
+    torch = sys.modules.get("torch")
+    return torch.cuda.current_device() if torch is not None \
+        and torch.cuda.is_available() else -1
+
+
 def _device(device: Any) -> int:
     """An ordinal from None, 'cuda', 'cuda:1', 1 or a torch.device; -1: host."""
     if device is None or str(device) == "cpu":
@@ -70,8 +77,7 @@ def _device(device: Any) -> int:
         return device
     text = str(device)
     if text == "cuda":
-        torch = sys.modules.get("torch")
-        return torch.cuda.current_device() if torch is not None else 0
+        return max(0, _current_device())
     kind, _, number = text.partition(":")
     if kind != "cuda" or not number.isdigit():
         raise OptionError("device must be None, 'cuda' or 'cuda:N', not %r" % (device,))
@@ -125,6 +131,7 @@ def make_options(
     opt.on_error = _choice("on_error", on_error, POLICIES)
     opt.damaged, opt.cpu = _choice("damaged", damaged, DAMAGED), _choice("cpu", cpu, CPUS)
     opt.pin, opt.device = _choice("pin", pin, PINS), _device(device)
+    opt.pin_device = _current_device() if opt.pin and opt.device < 0 else -1
     opt.guard = _choice("guard", guard, GUARDS)
     for name, value in (("max_pixels", max_pixels), ("max_side", max_side),
                         ("max_file_bytes", max_file_bytes),

@@ -137,7 +137,16 @@ def check_torch(folder, stream):
     current = types.SimpleNamespace(cuda_stream=stream)
     side = standin.another_stream()
     sys.modules["torch"] = types.SimpleNamespace(cuda=types.SimpleNamespace(
-        is_initialized=lambda: True, current_stream=lambda device=None: current))
+        is_initialized=lambda: True, is_available=lambda: True, current_device=lambda: ordinal,
+        current_stream=lambda device=None: current))
+    ordinal = 1  # the stand-in has one device: asked for another, it says so
+    for more in ({"pin": "require"}, {"device": "cuda"}):
+        try:
+            open_loader(folder, **more)
+            raise AssertionError("torch's current device was not looked at")
+        except stoker.StokerError as error:
+            assert "no CUDA device 1" in str(error), error
+    ordinal = 0
     copies_of(open_loader(folder, n_epochs=40, pin="require"), stream, False)
     for guard in ("streams", "context"):
         with open_loader(folder, n_epochs=1, pin="require", prefetch=3, guard=guard) as train:
