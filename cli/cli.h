@@ -53,11 +53,14 @@ void cli_int(struct cli_flags *flags, const char *name, const char *value,
 /* --seed, all 64 bits. */
 void cli_seed(struct cli_flags *flags, uint64_t *to);
 void cli_real(struct cli_flags *flags, const char *name, const char *value,
-              double *to, const char *help);
+              double *to, int64_t max, const char *help);
 void cli_text(struct cli_flags *flags, const char *name, const char *value,
               const char **to, const char *help);
 void cli_word(struct cli_flags *flags, const char *name, const char *value,
               int32_t *to, const struct cli_word *words, const char *help);
+
+/* Another help for an option whose default differs in this command. */
+void cli_rehelp(struct cli_flags *flags, const char *name, const char *help);
 
 /* Reads argv[1...]; argv[0] is the command.
  * Returns true, or false with the code to exit with in *status (0 where the

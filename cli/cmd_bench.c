@@ -70,6 +70,10 @@ static int play(struct bench *bench)
         rc = stoker_loader_next(bench->feed.loader, &batch, -1, &err);
         if (rc == STOKER_END) {
             bench->n_epochs_done++;
+            if (bench->n_images == 0 && bench->count)
+                return cli_fail(CLI_BAD, "bench",
+                                "a whole epoch gave no good image, so --count "
+                                "would never be reached");
             continue;
         }
         if (rc != 0)
@@ -116,20 +120,20 @@ static void describe(struct cli_flags *flags, struct bench *bench)
             "stop after N epochs");
     cli_int(flags, "count", "N", &bench->count, 1, INT64_MAX,
             "stop after N images");
-    cli_real(flags, "seconds", "S", &bench->seconds,
+    cli_real(flags, "seconds", "S", &bench->seconds, 1000000000,
              "stop after S seconds [5, unless one of those is given]");
-    cli_real(flags, "step-ms", "MS", &bench->step_ms,
+    cli_real(flags, "step-ms", "MS", &bench->step_ms, 1000000000,
              "let each batch be used for so long, as a training step [0]");
     cli_switch(flags, "limit", &bench->limit,
                "measure this machine's roofline over these files, too");
     cli_int(flags, "limit-count", "N", &bench->n_limit, 1, INT64_MAX,
-            "over the first N images of the plan [1000]");
+            "that, over the first N images of the plan [1000]");
     cli_switch(flags, "json", &bench->json, "one object instead of words");
 }
 
 int cli_bench(int argc, char **argv)
 {
-    struct bench bench = {.n_limit = 1000};
+    struct bench bench = {.epochs = 0};
     struct cli_flags flags = {
         .command = "bench",
         .operand = "FOLDER",
@@ -142,6 +146,9 @@ int cli_bench(int argc, char **argv)
     if (!cli_parse(&flags, argc, argv, &status))
         return status;
     bench.folder = flags.operand_value;
+    bench.limit = bench.limit || bench.n_limit;
+    if (!bench.n_limit)
+        bench.n_limit = 1000;
     if (!bench.epochs && !bench.count && bench.seconds <= 0)
         bench.seconds = 5;
     status = feed_open_folder(&bench.feed, "bench", bench.folder);

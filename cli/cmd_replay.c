@@ -56,6 +56,9 @@ static int write_batch(const struct replay *replay, const stoker_batch *batch)
     char path[4200];
     if (look(batch, &view) != CLI_OK)
         return CLI_BAD;
+    if (mkdir(replay->out, 0777) != 0 && errno != EEXIST)
+        return cli_fail(CLI_BAD, "replay", "%s: %s", replay->out,
+                        strerror(errno));
     snprintf(path, sizeof(path), "%s/index.tsv", replay->out);
     FILE *index = fopen(path, "w");
     if (!index)
@@ -119,9 +122,6 @@ static int run(struct replay *replay, const char *folder)
     int status = feed_open_folder(&replay->feed, "replay", folder);
     if (status == CLI_OK)
         status = feed_open_loader(&replay->feed, "replay");
-    if (status == CLI_OK && mkdir(replay->out, 0777) != 0 && errno != EEXIST)
-        status =
-            cli_fail(CLI_BAD, "replay", "%s: %s", replay->out, strerror(errno));
     if (status == CLI_OK)
         status = play(replay);
     feed_close(&replay->feed);

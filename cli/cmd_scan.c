@@ -173,7 +173,8 @@ static int find_duplicates(struct scan *scan)
             order[n++] = &scan->verdicts[id];
     qsort(order, n, sizeof(*order), by_hash);
     for (size_t i = 1; i < n; i++)
-        if (memcmp(order[i - 1]->hash, order[i]->hash, sizeof(none)) == 0)
+        if (order[i]->code == 0 &&
+            memcmp(order[i - 1]->hash, order[i]->hash, sizeof(none)) == 0)
             order[i]->surprises |= SCAN_DUPLICATE;
     free(order);
     for (int64_t id = 0; id < scan->n; id++)
@@ -244,6 +245,8 @@ int cli_scan(int argc, char **argv)
         return cli_fail(CLI_USAGE, "scan",
                         "--list goes neither with --json nor --move-bad");
     scan.folder = flags.operand_value;
+    if (scan.move_to && (status = scan_check_move(&scan)) != CLI_OK)
+        return status;
     status = run(&scan);
     for (int64_t id = 0; scan.verdicts && id < scan.n; id++)
         free(scan.verdicts[id].text);

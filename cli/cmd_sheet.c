@@ -60,6 +60,11 @@ static int draw(struct sheet *sheet, const stoker_batch *batch)
     sheet->height =
         (n + sheet->n_columns - 1) / sheet->n_columns * sheet->cell_height +
         GAP;
+    if (sheet->width > PNG_FILE_MAX_WIDTH)
+        return cli_fail(CLI_BAD, "sheet",
+                        "%zu pixels would be too wide: at most %d are, so "
+                        "fewer --columns are needed",
+                        sheet->width, PNG_FILE_MAX_WIDTH);
     sheet->rgb = calloc(sheet->height, sheet->width * 3);
     if (!sheet->rgb)
         return cli_fail(CLI_BAD, "sheet", "out of memory");
@@ -109,6 +114,8 @@ int cli_sheet(int argc, char **argv)
     cli_text(&flags, "o", "FILE", &sheet.out, "the PNG file, needed");
     cli_int(&flags, "columns", "N", &sheet.columns, 1, 64, "[8]");
     feed_batch_flags(&flags, &sheet.feed);
+    cli_rehelp(&flags, "batch-size", "rows, pictures [32]");
+    cli_rehelp(&flags, "on-error", "what a bad file does [mask: it is black]");
     if (!cli_parse(&flags, argc, argv, &status))
         return status;
     if (!sheet.out)

@@ -140,14 +140,12 @@ int cli_synth(int argc, char **argv)
     cli_int(&flags, "seed", "S", &synth.seed, 0, INT64_MAX, "[0]");
     cli_int(&flags, "classes", "N", &synth.classes, 1, PHOTO_CLASSES_MAX,
             "[10]");
-    cli_real(&flags, "megapixels", "M", &synth.megapixels,
+    cli_real(&flags, "megapixels", "M", &synth.megapixels, 1000,
              "all of this size [ImageNet's sizes]");
     cli_int(&flags, "jobs", "N", &synth.jobs, 0, MAX_THREADS,
             "threads [0: all CPUs]");
     if (!cli_parse(&flags, argc, argv, &status))
         return status;
-    if (synth.megapixels > 1000)
-        return cli_fail(CLI_USAGE, "synth", "--megapixels is above 1000");
     if (synth.classes > synth.count)
         synth.classes = synth.count;
     synth.folder = flags.operand_value;

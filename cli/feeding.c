@@ -88,7 +88,7 @@ void feed_damaged_flag(struct cli_flags *flags, struct feed *feed)
 
 void feed_engine_flags(struct cli_flags *flags, struct feed *feed)
 {
-    cli_int(flags, "workers", "N", &feed->n_workers, 0, 4096,
+    cli_int(flags, "workers", "N", &feed->n_workers, 0, 1024,
             "threads [0: the CPUs this process may use]");
     cli_int(flags, "slots", "N", &feed->slots, 2, 1024, "batches ahead [4]");
     cli_word(flags, "dtype", "u8|f16|bf16|f32", &feed->options.dtype,

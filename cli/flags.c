@@ -60,9 +60,11 @@ void cli_seed(struct cli_flags *flags, uint64_t *to)
 }
 
 void cli_real(struct cli_flags *flags, const char *name, const char *value,
-              double *to, const char *help)
+              double *to, int64_t max, const char *help)
 {
-    add(flags, CLI_REAL, name, to, help)->value = value;
+    struct cli_flag *flag = add(flags, CLI_REAL, name, to, help);
+    flag->value = value;
+    flag->max = max;
 }
 
 void cli_text(struct cli_flags *flags, const char *name, const char *value,
@@ -79,6 +81,13 @@ void cli_word(struct cli_flags *flags, const char *name, const char *value,
     flag->words = words;
 }
 
+void cli_rehelp(struct cli_flags *flags, const char *name, const char *help)
+{
+    for (int i = 0; i < flags->n; i++)
+        if (strcmp(flags->list[i].name, name) == 0)
+            flags->list[i].help = help;
+}
+
 const char *cli_word_of(const struct cli_word *words, int32_t value)
 {
     for (; words->word; words++)
@@ -87,29 +96,34 @@ const char *cli_word_of(const struct cli_word *words, int32_t value)
     return "?";
 }
 
-/* Levenshtein's distance; words longer than 31 are far from everything. */
+static int least(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* Levenshtein's distance, in which two letters that changed places count
+ * once; words longer than 31 are far from everything. */
 static int distance(const char *a, const char *b)
 {
     size_t n = strlen(a), m = strlen(b);
-    int row[32];
+    int cost[32][32];
     if (n > 31 || m > 31)
         return 99;
-    for (size_t j = 0; j <= m; j++)
-        row[j] = (int)j;
-    for (size_t i = 1; i <= n; i++) {
-        int diagonal = row[0];
-        row[0] = (int)i;
-        for (size_t j = 1; j <= m; j++) {
-            int best = diagonal + (a[i - 1] != b[j - 1]);
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            diagonal = row[j];
-            row[j] = best;
+    for (size_t i = 0; i <= n; i++) {
+        for (size_t j = 0; j <= m; j++) {
+            if (i == 0 || j == 0) {
+                cost[i][j] = (int)(i + j);
+                continue;
+            }
+            int best = cost[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
+            best = least(best, cost[i - 1][j] + 1);
+            best = least(best, cost[i][j - 1] + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                best = least(best, cost[i - 2][j - 2] + 1);
+            cost[i][j] = best;
         }
     }
-    return row[m];
+    return cost[n][m];
 }
 
 const char *cli_nearest(const char *typed, const char *const *words, int n)
@@ -208,10 +222,11 @@ static int read_real(const struct cli_flags *flags, const struct cli_flag *flag,
 {
     char *end;
     double value = strtod(text, &end);
-    if (end == text || *end != 0 || !isfinite(value) || value < 0)
+    if (end == text || *end != 0 || !isfinite(value) || value < 0 ||
+        value > (double)flag->max)
         return cli_fail(CLI_USAGE, flags->command,
-                        "--%s wants a number from 0 on, not '%s'", flag->name,
-                        text);
+                        "--%s wants a number in 0 ... %lld, not '%s'",
+                        flag->name, (long long)flag->max, text);
     *(double *)flag->to = value;
     return 0;
 }
@@ -248,6 +263,11 @@ static int read_value(const struct cli_flags *flags,
     case CLI_WORD:
         return read_word(flags, flag, text);
     case CLI_TEXT:
+        if (text[0] == 0)
+            return cli_fail(CLI_USAGE, flags->command,
+                            "%s%s is empty, but wants a value, %s",
+                            flag->name[1] ? "--" : "-", flag->name,
+                            flag->value);
         *(const char **)flag->to = text;
         return 0;
     case CLI_SWITCH:
@@ -312,10 +332,11 @@ bool cli_parse(struct cli_flags *flags, int argc, char **argv, int *status)
             flags->operand_value = word;
         }
     }
-    if (*status == 0 && flags->operand && !flags->optional &&
-        !flags->operand_value)
+    const char *operand = flags->operand_value;
+    if (*status == 0 && flags->operand &&
+        (operand ? operand[0] == 0 : !flags->optional))
         *status = cli_fail(CLI_USAGE, flags->command,
-                           "%s is missing (stoker %s --help)", flags->operand,
-                           flags->command);
+                           "%s is %s (stoker %s --help)", flags->operand,
+                           operand ? "empty" : "missing", flags->command);
     return *status == 0;
 }

@@ -1,14 +1,17 @@
 /* PNG out, without a library: stored blocks, so that the file holds the very
  * bytes and the tool needs no zlib.  PNG and zlib as in RFC 2083 and 1950. */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "png_file.h"
 
 struct out {
     FILE *file;
+    int error;     /* the first write's that failed, negated, or 0 */
     uint32_t crc;  /* of the chunk so far, inverted */
     uint32_t a, b; /* adler32 of the pixels so far */
     uint32_t crc_table[256];
@@ -31,7 +34,8 @@ static void put(struct out *out, const void *bytes, size_t n)
     for (size_t i = 0; i < n; i++)
         crc = out->crc_table[(crc ^ at[i]) & 255] ^ (crc >> 8);
     out->crc = crc;
-    fwrite(bytes, 1, n, out->file);
+    if (fwrite(bytes, 1, n, out->file) != n && out->error == 0)
+        out->error = errno ? -errno : -EIO;
 }
 
 static void put_u32(struct out *out, uint32_t value)
@@ -94,9 +98,10 @@ int png_file_write(const char *path, const uint8_t *rgb, size_t width,
 {
     static const uint8_t magic[8] = {137, 'P', 'N', 'G', 13, 10, 26, 10};
     static const uint8_t kind[5] = {8, 2, 0, 0, 0};
-    if (width == 0 || height == 0 || width > 21844)
-        return -EINVAL; /* a row must fit a stored block */
+    if (width == 0 || height == 0 || width > PNG_FILE_MAX_WIDTH)
+        return -EINVAL;
     struct out out = {.a = 1, .b = 0};
+    struct stat about;
     out.file = fopen(path, "wb");
     if (!out.file)
         return -errno;
@@ -111,10 +116,12 @@ int png_file_write(const char *path, const uint8_t *rgb, size_t width,
         put_row(&out, rgb + y * width * 3, width * 3, y == 0, y + 1 == height);
     begin_chunk(&out, 0, "IEND");
     end_chunk(&out);
-    int rc = ferror(out.file) ? -EIO : 0;
+    int rc = out.error;
+    bool is_file =
+        fstat(fileno(out.file), &about) == 0 && S_ISREG(about.st_mode);
     if (fclose(out.file) != 0 && rc == 0)
         rc = -errno;
-    if (rc != 0)
+    if (rc != 0 && is_file) /* half a picture; a device stays */
         unlink(path);
     return rc;
 }

@@ -48,6 +48,10 @@ void scan_print_list(const struct scan *scan);
 void scan_print_words(const struct scan *scan);
 void scan_print_json(const struct scan *scan);
 
+/* Refuses a folder to move to that the next scan would look into.  Returns an
+ * exit code. */
+int scan_check_move(const struct scan *scan);
+
 /* Moves the bad files to another folder under their relative names; never
  * overwrites.  Returns an exit code. */
 int scan_move_bad(struct scan *scan);

@@ -22,15 +22,28 @@ static int make_parents(char *path)
     return 0;
 }
 
+/* Opens what has bytes to copy: a link or a fifo stays where it is, and is
+ * not waited for. */
+static int open_regular(const char *path)
+{
+    struct stat about;
+    if (lstat(path, &about) != 0)
+        return -errno;
+    if (!S_ISREG(about.st_mode))
+        return -EXDEV;
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
 /* Copies to a new file and then removes the old one: across file systems. */
 static int copy_over(const char *from, const char *to)
 {
     char bytes[65536];
     int rc = 0;
     ssize_t n = 0;
-    int in = open(from, O_RDONLY | O_CLOEXEC);
+    int in = open_regular(from);
     if (in < 0)
-        return -errno;
+        return in;
     int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (out < 0) {
         rc = -errno;
@@ -63,6 +76,43 @@ static int move_one(const char *from, char *to)
     if (errno == EXDEV || errno == EINVAL || errno == ENOSYS)
         return copy_over(from, to);
     return -errno;
+}
+
+/* What realpath() says of a folder that need not be there yet: of the nearest
+ * one above it that is.  NULL where even that cannot be known. */
+static char *real_above(const char *path)
+{
+    char *cut = strdup(path), *real = NULL;
+    while (cut && !(real = realpath(cut, NULL)) && errno == ENOENT) {
+        char *slash = strrchr(cut, '/');
+        if (slash == cut && cut[1])
+            cut[1] = 0;
+        else if (slash && slash != cut)
+            *slash = 0;
+        else if (!slash && strcmp(cut, ".") != 0)
+            strcpy(cut, ".");
+        else
+            break;
+    }
+    free(cut);
+    return real;
+}
+
+int scan_check_move(const struct scan *scan)
+{
+    char *folder = realpath(scan->folder, NULL);
+    char *to = folder ? real_above(scan->move_to) : NULL;
+    size_t n = folder ? strlen(folder) : 0;
+    bool inside =
+        to && strncmp(to, folder, n) == 0 && (to[n] == 0 || to[n] == '/');
+    free(folder);
+    free(to);
+    if (!inside)
+        return CLI_OK;
+    return cli_fail(CLI_USAGE, "scan",
+                    "--move-bad %s lies inside %s, where it would become a "
+                    "class",
+                    scan->move_to, scan->folder);
 }
 
 int scan_move_bad(struct scan *scan)

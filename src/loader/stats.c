@@ -98,9 +98,16 @@ static double percent(int64_t part, int64_t all)
     return all > 0 ? 100.0 * (double)part / (double)all : 0;
 }
 
-/* The stage that took most of the workers' time, and what would help. */
-static const char *heaviest(const stoker_stats *stats, double *share)
+/* The stage that took most of the workers' time, and what would help them, who
+ * write dtype. */
+static const char *heaviest(const stoker_stats *stats, int32_t dtype,
+                            double *share)
 {
+    const char *writing =
+        dtype == STOKER_U8
+            ? "resampling and writing: more workers (CPUs) would help"
+            : "resampling and writing: a smaller dtype or more workers would "
+              "help";
     const struct {
         int64_t ns;
         const char *text;
@@ -109,8 +116,7 @@ static const char *heaviest(const stoker_stats *stats, double *share)
          "reading: faster storage or more reads_ahead would help"},
         {stats->probe_ns + stats->decode_ns,
          "decoding: more workers (CPUs) or smaller images would help"},
-        {stats->resample_ns + stats->emit_ns,
-         "resampling and writing: a smaller dtype or more workers would help"},
+        {stats->resample_ns + stats->emit_ns, writing},
     };
     int64_t all = 0;
     int best = 0;
@@ -139,7 +145,7 @@ void stk_loader_report(stoker_loader *loader, char *text, size_t bytes)
     int64_t wall = stk_now_ns() - loader->opened_ns;
     double waited = percent(stats.consumer_ns, wall);
     double idle = percent(stats.idle_ns, wall * stats.n_workers);
-    const char *what = heaviest(&stats, &share);
+    const char *what = heaviest(&stats, loader->program.dtype, &share);
     if (waited < 5)
         snprintf(text, bytes,
                  "The consumer is the bottleneck: it waited %.1f %% of the "

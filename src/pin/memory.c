@@ -77,12 +77,30 @@ static bool map_hugetlb(struct stk_memory *memory, size_t bytes)
     return true;
 }
 
+/* Buffers that all the machine's memory could not hold are refused, as the
+ * kernel would end a process that fills them; 0: it does not say. */
+static size_t physical_bytes(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    size_t bytes;
+
+    if (pages <= 0 || page <= 0 ||
+        stk_mul_overflows((size_t)pages, (size_t)page, &bytes))
+        return 0;
+    return bytes;
+}
+
 static int map_plain(struct stk_memory *memory, size_t bytes, stoker_error *err)
 {
-    size_t total;
+    size_t total, machine = physical_bytes();
 
     if (stk_add_overflows(bytes, HUGE_PAGE, &total))
         return stk_fail(err, -ENOMEM, "batches: %zu bytes is too much", bytes);
+    if (machine && bytes > machine)
+        return stk_fail(err, -ENOMEM,
+                        "batches: %zu bytes, but this machine has %zu: fewer "
+                        "rows, slots or pixels are needed",
+                        bytes, machine);
     void *mapped = mmap(NULL, total, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (mapped == MAP_FAILED)

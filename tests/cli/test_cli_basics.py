@@ -35,6 +35,8 @@ class Basics(Case):
                      "--bach-size", 3)
         self.refused(2, "did you mean --workers?", "bench", self.photos,
                      "--worker=3")
+        self.refused(2, "did you mean --count?", "bench", self.photos,
+                     "--cuont", 3)
         self.refused(2, "bench --help", "bench", self.photos, "--zzzzzz")
 
     def test_a_wrong_value_is_refused(self):
@@ -46,6 +48,13 @@ class Basics(Case):
         self.refused(2, "wants a value", "bench", self.photos, "--size")
         self.refused(2, "takes no value", "bench", self.photos, "--json=1")
         self.refused(2, "a number", "bench", self.photos, "--seconds", "nan")
+        self.refused(2, "a number", "bench", self.photos, "--step-ms", 1e300)
+
+    def test_an_empty_word_is_refused(self):
+        self.refused(2, "FOLDER is empty", "bench", "")
+        self.refused(2, "--move-bad is empty", "scan", self.photos,
+                     "--move-bad", "")
+        self.refused(2, "-o is empty", "replay", self.photos, "-o", "")
 
     def test_a_missing_or_superfluous_word_is_refused(self):
         self.refused(2, "FOLDER is missing", "bench")

@@ -38,6 +38,26 @@ class Bench(Case):
     def test_count_stops(self):
         self.assertEqual(self.bench("--count", 10)["n_images"], 16)
 
+    def test_count_without_images_ends(self):
+        self.refused(1, "no good image", "bench", self.photos, "--count", 10,
+                     "--world", 100, "--rank", 99)
+
+    def test_limit_count_asks_for_the_limit(self):
+        result = self.bench("--epochs", 1, "--limit-count", 3)
+        self.assertEqual(result["limit"]["n_samples"], 3)
+
+    def test_the_report_does_not_advise_what_cannot_be(self):
+        for dtype in ("u8", "f32"):
+            report = self.good_json("bench", self.photos, "--json", "--size",
+                                    900, "--count", 24, "--dtype", dtype,
+                                    "--batch-size", 8)["report"]
+            self.assertIn("resampling and writing", report)
+            self.assertEqual("smaller dtype" in report, dtype == "f32")
+
+    def test_batches_beyond_all_memory_are_refused(self):
+        self.refused(1, "this machine has", "bench", self.photos, "--size",
+                     16384, "--batch-size", 1024, "--slots", 1024)
+
     def test_settings_are_taken(self):
         result = self.bench("--epochs", 1, "--dtype", "f32", "--layout",
                             "NHWC", "--io", "pread", "--decoder", "libjpeg",

@@ -1,6 +1,8 @@
 """Commands about folders: synth, scan, sheet."""
 import os
 import shutil
+import stat
+import tempfile
 import unittest
 
 from command import Case, files, read, read_png, run
@@ -104,11 +106,55 @@ class Scan(Case):
         finally:
             shutil.rmtree(away)
 
+    def test_bad_files_are_not_moved_to_where_they_would_be_a_class(self):
+        self.spoil()
+        before = files(self.folder)
+        for place in ("", "bad", "no/such/folder", "..x/.."):
+            self.refused(2, "would become a class", "scan", self.folder,
+                         "--move-bad", os.path.join(self.folder, place))
+        self.assertEqual(files(self.folder), before)
+
+    def test_links_and_fifos_do_not_cross_file_systems(self):
+        if not os.path.isdir("/dev/shm") or (os.stat("/dev/shm").st_dev ==
+                                             os.stat(self.work).st_dev):
+            self.skipTest("no second file system")
+        self.spoil()
+        os.mkfifo(os.path.join(self.where, "fifo.jpg"))
+        os.symlink("/no/such", os.path.join(self.where, "link.jpg"))
+        away = tempfile.mkdtemp(dir="/dev/shm")
+        try:
+            status, out, err = run("scan", self.folder, "--move-bad", away)
+            self.assertEqual(status, 1)
+            self.assertIn("moved 3", out)
+            self.assertIn("fifo.jpg stays", err)
+            self.assertIn("link.jpg stays", err)
+            self.assertEqual(len(files(away)), 3)
+        finally:
+            shutil.rmtree(away)
+
     def test_list_goes_alone(self):
         self.refused(2, "--list", "scan", self.folder, "--list", "--json")
 
 
 class Sheet(Case):
+    def test_a_device_that_cannot_be_written_stays(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root may make a device")
+        full = self.path("full")
+        try:
+            os.mknod(full, 0o666 | stat.S_IFCHR, os.makedev(1, 7))
+            with open(full, "rb"):
+                pass
+        except OSError as error:
+            self.skipTest(f"no device here: {error}")
+        self.refused(1, "No space left", "sheet", self.photos, "-o", full)
+        self.assertTrue(stat.S_ISCHR(os.stat(full).st_mode))
+
+    def test_a_picture_too_wide_is_refused_in_words(self):
+        self.refused(1, "wide", "sheet", self.photos, "-o",
+                     self.path("wide.png"), "--size", 1024, "--columns", 24,
+                     "--batch-size", 24)
+
     def test_a_sheet_is_a_picture_of_one_batch(self):
         path = self.path("sheet.png")
         out = self.good("sheet", self.photos, "-o", path, "--size", 40,

@@ -154,6 +154,7 @@ class Replay(Case):
                                  "--batch", batch)
             self.assertEqual(status, 1)
             self.assertIn(f"batch {batch}", err)
+            self.assertFalse(os.path.exists(self.path("none")))
 
 
 class Show(Case):

@@ -174,6 +174,18 @@ START_TEST(test_arena_of_the_caller_is_checked_and_left_to_him)
 }
 END_TEST
 
+START_TEST(test_more_than_all_memory_is_refused)
+{
+    stoker_options opt = with_pages(1);
+    struct stk_memory memory;
+
+    ck_assert_int_eq(stk_memory_open(&memory, &opt, (size_t)1 << 46, -1, &err),
+                     -ENOMEM);
+    ck_assert_msg(strstr(err.text, "this machine has"), "%s", err.text);
+    stk_memory_close(&memory);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("pages");
@@ -183,6 +195,7 @@ int main(void)
     tcase_add_test(tc, test_hugetlb_pages_are_taken_where_there_are_some);
     tcase_add_test(tc, test_too_few_hugetlb_pages_are_replaced_and_named);
     tcase_add_test(tc, test_pages_prefer_the_node_that_was_named);
+    tcase_add_test(tc, test_more_than_all_memory_is_refused);
     tcase_add_test(tc, test_arena_of_the_caller_is_checked_and_left_to_him);
     suite_add_tcase(s, tc);
     SRunner *sr = srunner_create(s);
