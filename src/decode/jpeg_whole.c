@@ -87,7 +87,7 @@ static int read_whole_rows(struct stk_decoder *decoder, int32_t row, int32_t n,
 static int read_whole(struct stk_decoder *decoder, int32_t *n_done,
                       stoker_error *err)
 {
-    int32_t height = decoder->image.height, n_read;
+    int32_t height = decoder->image.height, n_read = 0;
     int rc = stk_jpeg_begin_turbo(decoder, err);
     if (rc == 0)
         rc = stk_whole_reserve(decoder, decoder->image.width, height, err);

@@ -165,6 +165,10 @@ static int decode(struct stk_decoder *decoder, struct stk_png *png,
     if (rows.width <= 0 || rows.height <= 0)
         return stk_fail(err, -EBADMSG, "%s: a frame without pixels",
                         decoder->name);
+    /* A later IHDR may have made the image smaller than the frame's box. */
+    if (png->right > png->width || png->bottom > png->height)
+        return stk_fail(err, -EBADMSG, "%s: an APNG frame outside of its image",
+                        decoder->name);
     /* A pixel has at most 8 bytes; behind the row lies its RGB. */
     size_t bytes = (size_t)rows.width * 8 + 1;
     int rc = stk_whole_reserve(decoder, (int32_t)png->width,

@@ -2,6 +2,7 @@
  * up in the middle of a window libjpeg goes on, and PNG and WebP come out by
  * the same calls. */
 #include <check.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -224,6 +225,41 @@ START_TEST(test_png_comes_out_as_it_was_written)
     check_lossless((struct stk_span){file, (size_t)(end - file)}, rgb, _i);
 }
 END_TEST
+
+/* A frame's box is checked against the IHDR in front of it, and a second IHDR
+ * may make the image smaller than the box. */
+START_TEST(test_a_png_frame_that_leaves_a_later_smaller_image_is_refused)
+{
+    enum { SIDE = 200, BYTES = SIDE * (SIDE * 3 + 1) };
+    static const uint8_t large[13] = {0, 0, 0, SIDE, 0, 0, 0, SIDE, 8, 2};
+    static const uint8_t smaller[3][13] = {
+        {0, 0, 0, 1, 0, 0, 0, 1, 8, 2},
+        {0, 0, 0, SIDE - 1, 0, 0, 0, SIDE, 8, 2},
+        {0, 0, 0, SIDE, 0, 0, 0, SIDE - 1, 8, 2},
+    };
+    static const uint8_t frame[26] = {0, 0, 0, 0, 0, 0, 0, SIDE, 0, 0, 0, SIDE};
+    static uint8_t lines[BYTES], packed[2 * BYTES], file[2 * BYTES + 200];
+    struct stk_decoder *decoder = open_decoder(0, STOKER_CPU_SCALAR);
+    uLongf n = sizeof packed;
+
+    ck_assert_int_eq(compress(packed, &n, lines, sizeof lines), Z_OK);
+    for (int i = 0; i < 3; i++) {
+        struct stk_image image;
+        stoker_error err;
+        memcpy(file, "\x89PNG\r\n\x1a\n", 8);
+        uint8_t *end = put_chunk(file + 8, "IHDR", large, sizeof large);
+        end = put_chunk(end, "fcTL", frame, sizeof frame);
+        end = put_chunk(end, "IHDR", smaller[i], sizeof smaller[i]);
+        end = put_chunk(end, "IDAT", packed, n);
+        end = put_chunk(end, "IEND", NULL, 0);
+        struct stk_span bytes = {file, (size_t)(end - file)};
+        ck_assert_int_eq(
+            stk_decoder_probe(decoder, bytes, "a.png", &image, &err), -EBADMSG);
+        ck_assert_ptr_nonnull(strstr(err.text, "a.png: an APNG frame outside"));
+    }
+    stk_decoder_close(&decoder);
+}
+END_TEST
 #endif
 
 #if defined(STK_HAVE_WEBP)
@@ -253,6 +289,8 @@ int main(void)
         tc, test_libjpeg_goes_on_where_ours_gives_up_in_mid_window, FIRST, END);
 #if defined(STK_HAVE_PNG)
     tcase_add_loop_test(tc, test_png_comes_out_as_it_was_written, FIRST, END);
+    tcase_add_test(
+        tc, test_a_png_frame_that_leaves_a_later_smaller_image_is_refused);
 #else
     fprintf(stderr, "SKIPPED: PNG is not built in\n");
 #endif
