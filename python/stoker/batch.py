@@ -48,6 +48,13 @@ def _forget_capsule(capsule: int) -> None:
 _api.Py_IncRef(c.py_object(_forget_capsule))
 
 
+def _stays(thing: Any, _: Any = None) -> Any:
+    """A pickle or a deep copy would name memory of which it holds no share."""
+    raise TypeError("a %s lies in its loader's memory and can neither be pickled nor deeply "
+                    "copied: copy what is needed, as np.array(batch.images) or "
+                    "torch.from_dlpack(batch.images).clone() do" % type(thing).__name__)
+
+
 class _Lease:
     """The C batch: one share of image and small tensors."""
 
@@ -89,6 +96,11 @@ class Field:
         self._handle = lease.handle
         self._end = weakref.finalize(self, _delete, _export(lease.handle, name, 0), 0)
         self._end.atexit = False
+
+    def __copy__(self) -> "Field":
+        return self
+
+    __reduce_ex__ = __deepcopy__ = _stays
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -192,10 +204,16 @@ class Batch:
     def __getattr__(self, name: str) -> Field:
         native = Batch._FIELDS.get(name)
         if native is None:
-            raise AttributeError(name)
+            raise AttributeError("a Batch has no %r, but %s"
+                                 % (name, ", ".join(Batch._FIELDS)))
         field = Field(self._lease, native)
         self.__dict__[name] = field
         return field
+
+    def __copy__(self) -> "Batch":
+        return self
+
+    __reduce_ex__ = __deepcopy__ = _stays
 
     def __iter__(self) -> Iterator[Field]:
         return iter((self.images, self.labels))

@@ -30,7 +30,10 @@ def open_dataset(root: Any, items: Any, hash_sizes: bool, allow_empty: bool) -> 
         return out
     array = (n.Item * max(1, len(items)))()
     keep = []
-    for item, (source, label) in zip(array, items):
+    for i, (item, pair) in enumerate(zip(array, items)):
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise ValueError("items[%d] must be (path or bytes, label), not %.60r" % (i, pair))
+        source, label = pair
         item.label, item.length = label, -1
         if isinstance(source, (bytes, bytearray, memoryview)):
             data = bytes(source)

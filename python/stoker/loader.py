@@ -19,8 +19,8 @@ from .dataset import classes_of, free_dataset, open_dataset, path_of
 from .digest import check_sum, digest_dict, digest_sum, value
 from .ends import close_handle, free, rest_at_exit
 from .epoch import EpochIterator
-from .errors import OptionError, StateError, check, from_native
-from .options import make_options
+from .errors import BusyError, OptionError, StateError, check, from_native
+from .options import as_argument, make_options
 from .state import from_bytes, from_dict, to_bytes, to_dict
 from .transforms import Transform
 
@@ -110,7 +110,9 @@ class ImageLoader:
                                       c.byref(error))
         if rc < 0:
             free_dataset(self._dataset)
-            raise from_native(error, rc)
+            refusal = from_native(error, rc)
+            refusal.args = (as_argument(str(refusal)),)
+            raise refusal
         self._handle = handle
         # One at a time calls next, seek or close; taken before _lock.
         self._turn = threading.RLock()
@@ -234,6 +236,10 @@ class ImageLoader:
             break
         if rc in (n.END, -errno.ECANCELED):
             raise StopIteration
+        if rc == -errno.EBUSY:
+            raise BusyError("all %d batches of this loader have been held for %.0f seconds: "
+                            "release or copy some, or raise prefetch"
+                            % (self._options.n_slots, _BUSY_S), errno.EBUSY)
         raise from_native(error, rc)
 
     def _mark(self) -> None:
@@ -263,9 +269,10 @@ class ImageLoader:
                 cursor.epoch, cursor.consumed = self._pending, 0
             return to_dict(cursor)
 
-    def load_state_dict(self, state: Dict[str, Any]) -> None:
-        """Goes on behind the state's last batch at the next ``iter``. Raises
-        StateError with the reason where it does not fit."""
+    def load_state_dict(self, state: Union[Dict[str, Any], bytes]) -> None:
+        """Goes on behind the state's last batch at the next ``iter``. Takes a
+        dict of ``state_dict`` or bytes of ``state_bytes``; raises StateError
+        with the reason where it does not fit."""
         cursor = from_bytes(state) if isinstance(state, (bytes, bytearray)) \
             else from_dict(state)
         with self._turn, self._lock:
@@ -388,5 +395,6 @@ class ImageLoader:
         raise TypeError(_WORKER_ADVICE)
 
     def __repr__(self) -> str:
-        return "%s(%r, %d samples, %d batches)" % (
-            type(self).__name__, str(self._root), self._n, len(self))
+        what = "items" if self._root is None else repr(os.fsdecode(self._root))
+        return "%s(%s, %d samples, %d batches)" % (
+            type(self).__name__, what, self._n, len(self))

@@ -34,6 +34,8 @@ def _choice(name: str, value: Any, choices: Dict[Any, int]) -> int:
 
 def _dtype_name(dtype: Any) -> str:
     """'float16' for 'float16', torch.float16 or numpy's."""
+    if isinstance(dtype, type):
+        return dtype.__name__
     name = dtype if isinstance(dtype, str) else str(getattr(dtype, "name", dtype))
     return name.rsplit(".", 1)[-1]
 
@@ -151,6 +153,16 @@ def make_options(
     return opt
 
 
+_ARGUMENTS = {"n_slots": "prefetch", "n_workers": "workers", "max_bad_fraction": "max_bad",
+              "n_device_buffers": "device_buffers"}
+
+
+def as_argument(text: str) -> str:
+    """The library's refusal of an option by the name that it has here."""
+    name, colon, why = text.partition(":")
+    return _ARGUMENTS.get(name, name) + colon + why
+
+
 def _set_budget(opt: n.Options, max_bad: Any) -> None:
     if max_bad is None:
         opt.unlimited_bad = 1
@@ -164,8 +176,11 @@ def _set_budget(opt: n.Options, max_bad: Any) -> None:
 
 
 def _set_transforms(opt: n.Options, transforms: Any) -> None:
-    entries = [RandomResizedCrop(224), RandomHorizontalFlip()] if transforms is None \
-        else list(transforms)
+    try:
+        entries = [RandomResizedCrop(224), RandomHorizontalFlip()] if transforms is None \
+            else list(transforms)
+    except TypeError:
+        raise OptionError("transforms must be a list, not %r" % (transforms,)) from None
     for i, entry in enumerate(entries):
         if not isinstance(entry, Transform):
             raise OptionError("transforms[%d]: %r is not one of stoker's transforms"

@@ -4,7 +4,8 @@ imports torch."""
 from __future__ import annotations
 
 from collections import namedtuple
-from typing import Any, Iterator, Optional, Sequence
+from functools import lru_cache
+from typing import Any, Iterator, Optional, Sequence, Tuple
 
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
@@ -16,6 +17,19 @@ from .loader import ImageLoader as _ImageLoader
 
 _FIELDS = {"image": "images", "label": "labels", "id": "ids", "valid": "valid",
            "window": "windows", "flip": "flips"}
+
+
+def _batch(fields: Tuple[str, ...], tensors: Sequence[Any]) -> Any:
+    """A named tuple; a pickle of it says these two, as its class has no name
+    in this module."""
+    return _batch_class(fields)(*tensors)
+
+
+@lru_cache(maxsize=None)
+def _batch_class(fields: Tuple[str, ...]) -> Any:
+    made: Any = namedtuple("Batch", fields)  # type: ignore[misc]
+    made.__reduce__ = lambda self: (_batch, (fields, tuple(self)))
+    return made
 
 
 class ImageLoader(_ImageLoader, IterableDataset):
@@ -31,12 +45,10 @@ class ImageLoader(_ImageLoader, IterableDataset):
     """
 
     def __init__(self, root: Any, *, fields: Sequence[str] = ("image", "label"), **arguments: Any):
-        unknown = [f for f in fields if f not in _FIELDS]
-        if unknown or not fields:
+        if isinstance(fields, str) or not fields or any(f not in _FIELDS for f in fields):
             raise ValueError("fields must be some of %s, not %r"
-                             % (", ".join(_FIELDS), tuple(fields)))
+                             % (", ".join(_FIELDS), fields))
         self._fields = tuple(fields)
-        self._tuple = namedtuple("Batch", self._fields)  # type: ignore[misc]
         self._last: Optional[Field] = None
         super().__init__(root, **arguments)
 
@@ -52,7 +64,7 @@ class ImageLoader(_ImageLoader, IterableDataset):
             tensors.append(torch.from_dlpack(field))
         # Its small share keeps the C batch for record_stream, not the images.
         self._last = batch.ids
-        return self._tuple(*tensors)
+        return _batch(self._fields, tensors)
 
     def record_stream(self, stream: Any) -> None:
         """Work on this torch.cuda.Stream reads the batch that came last, too.

@@ -36,7 +36,10 @@ def _size(size: Size) -> Tuple[int, int]:
 
 
 def _pair(name: str, values: Sequence[float]) -> Tuple[float, float]:
-    parts = [float(v) for v in values]
+    try:
+        parts = [float(v) for v in values]
+    except (TypeError, ValueError):
+        parts = []
     if len(parts) != 2:
         raise ValueError("%s needs two numbers, not %r" % (name, values))
     return (parts[0], parts[1])
@@ -51,6 +54,11 @@ def _interpolation(mode: Any) -> int:
     if number not in (2, 3):
         raise ValueError("interpolation must be 'bilinear' or 'bicubic', not %r" % (mode,))
     return int(number)
+
+
+def _named(interpolation: int) -> str:
+    """What a repr says of an interpolation that is not the default."""
+    return ", interpolation='bicubic'" if interpolation == 3 else ""
 
 
 class Transform:
@@ -91,7 +99,8 @@ class RandomResizedCrop(Transform):
         self.ratio = _pair("RandomResizedCrop: ratio", ratio)
         self.interpolation = _interpolation(interpolation)
         self.antialias = bool(antialias)
-        self._arguments = "%r, scale=%r, ratio=%r" % (self.size, self.scale, self.ratio)
+        self._arguments = "%r, scale=%r, ratio=%r%s" % (
+            self.size, self.scale, self.ratio, _named(self.interpolation))
 
     def _fill(self, out: n.Transform) -> None:
         to = out.as_.random_resized_crop
@@ -119,7 +128,9 @@ class Resize(Transform):
                              "not %r with %r" % (max_size, size))
         self.max_size = max_size
         self.antialias = bool(antialias)
-        self._arguments = repr(size)
+        self._arguments = repr(size) + _named(self.interpolation)
+        if max_size is not None:
+            self._arguments += ", max_size=%r" % max_size
 
     def _fill(self, out: n.Transform) -> None:
         to = out.as_.resize
@@ -198,10 +209,14 @@ class Normalize(Transform):
     _kind = 7
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], inplace: bool = False):
-        if len(mean) != 3 or len(std) != 3:
-            raise ValueError("Normalize: mean and std need three values each")
-        self.mean = tuple(float(v) for v in mean)
-        self.std = tuple(float(v) for v in std)
+        try:
+            self.mean = tuple(float(v) for v in mean)
+            self.std = tuple(float(v) for v in std)
+        except (TypeError, ValueError):
+            self.mean = self.std = ()
+        if len(self.mean) != 3 or len(self.std) != 3:
+            raise ValueError("Normalize: mean and std need three values each, not %r and %r"
+                             % (mean, std))
         self._arguments = "%r, %r" % (self.mean, self.std)
 
     def _fill(self, out: n.Transform) -> None:

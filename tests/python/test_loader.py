@@ -1,6 +1,8 @@
 """What a loader, its batches and their fields say, and what is refused."""
+import copy
 import math
 import os
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +25,7 @@ def test_a_batch_is_two_things_and_has_six_fields(photos, small):
         assert len(batch) == 2 and batch[0] is images and batch[-1] is labels
         with pytest.raises(IndexError):
             batch[2]
-        with pytest.raises(AttributeError):
+        with pytest.raises(AttributeError, match="'masks', but images, labels"):
             batch.masks
         shapes = {name: (getattr(batch, name).shape, getattr(batch, name).dtype)
                   for name in ("images", "labels", "ids", "valid", "windows", "flips")}
@@ -38,6 +40,25 @@ def test_a_batch_is_two_things_and_has_six_fields(photos, small):
             assert field.tolist() == array.tolist() and name[:-1] in repr(field)
         assert (batch.epoch, batch.step, batch.n_rows, batch.n_valid) == (0, 0, 8, 8)
         assert "rows=8" in repr(batch)
+
+
+def test_batches_and_fields_are_neither_pickled_nor_copied_deeply(photos, small):
+    with open_loader(photos, small) as loader:
+        batch = next(iter(loader))
+        for thing in (batch, batch.images, batch.labels):
+            assert copy.copy(thing) is thing
+            for call in (pickle.dumps, copy.deepcopy):
+                with pytest.raises(TypeError, match="np.array"):
+                    call(thing)
+
+
+def test_reprs_say_what_is_not_the_default(photos, small):
+    assert repr(stoker.Resize(8)) == "Resize(8)"
+    assert repr(stoker.Resize(8, interpolation="bicubic", max_size=9)) \
+        == "Resize(8, interpolation='bicubic', max_size=9)"
+    assert "bicubic" in repr(stoker.RandomResizedCrop(8, interpolation="bicubic"))
+    with open_loader(os.fsencode(photos), small) as loader:
+        assert repr(loader).startswith("ImageLoader(%r, 60 samples" % str(photos))
 
 
 def test_limits_reach_the_library_by_their_names(photos, small):
@@ -106,6 +127,11 @@ def test_dtypes_and_layouts(photos, small, dtype, layout):
                 images.tolist()
 
 
+def test_numpys_classes_are_understood(photos, small):
+    with open_loader(photos, small, dtype=np.float16) as loader:
+        assert next(iter(loader)).images.dtype == "float16"
+
+
 def test_numpys_dtypes_are_understood(photos, small):
     for dtype in (np.dtype("float32"), "float32"):
         with open_loader(photos, small, dtype=dtype) as loader:
@@ -159,6 +185,14 @@ def test_items_from_memory_and_files(photos, small):
         batch = next(iter(loader))
         assert batch.labels.tolist() == [-7, 2**40, 3, 4]
         assert batch.valid.tolist() == [1] * 4
+
+
+def test_items_that_are_no_pairs_are_named(small):
+    for items in ([("a",)], ["ab"], [(b"x", 1), 3]):
+        with pytest.raises(ValueError, match=r"items\[%d\] must be" % (len(items) - 1)):
+            stoker.ImageLoader.from_items(items, transforms=small)
+    with stoker.ImageLoader.from_items([(b"x", 1)], transforms=small) as loader:
+        assert repr(loader) == "ImageLoader(items, 1 samples, 1 batches)"
 
 
 def test_stats_and_report_tell_what_happened(photos, small):
@@ -277,6 +311,8 @@ REFUSED = [
     (dict(transforms=[stoker.RandomResizedCrop(16, ratio=(-1, 1))]), "ratio"),
     (dict(transforms=[stoker.RandomResizedCrop(2**30)]), ""),
     (dict(ledger="/nowhere/at/all"), "/nowhere/at/all"),
+    (dict(transforms=RRC), "must be a list"), (dict(dtype=float), "'float'"),
+    (dict(prefetch=1), "^prefetch"), (dict(device_buffers=0), "^device_buffers"),
 ]
 
 
@@ -294,6 +330,8 @@ def test_bad_arguments_are_refused_by_name(photos, small, arguments, match):
     (lambda: stoker.RandomResizedCrop(8, interpolation="nearest"), "nearest"),
     (lambda: stoker.RandomResizedCrop(8, interpolation=True), "interpolation"),
     (lambda: stoker.RandomResizedCrop(8, scale=(1,)), "scale"),
+    (lambda: stoker.RandomResizedCrop(8, scale=0.5), "scale"),
+    (lambda: stoker.Normalize(0.5, 0.5), "three"),
     (lambda: stoker.RandomCrop(8, padding=2), "padding"),
     (lambda: stoker.RandomHorizontalFlip(1.1), "p must"),
     (lambda: stoker.RandomVerticalFlip(math.nan), "p must"),

@@ -74,6 +74,21 @@ def test_pickling_and_copying_are_refused_with_advice(photos, small):
                     call(it)
 
 
+def test_a_batch_of_tensors_is_kept_by_a_pickle_and_a_deep_copy(photos, small):
+    with open_loader(photos, small, fields=("id", "image")) as loader:
+        batch = next(iter(loader))
+        for other in (pickle.loads(pickle.dumps(batch)), copy.deepcopy(batch)):
+            assert other._fields == ("id", "image") and type(other) is type(batch)
+            assert torch.equal(other.image, batch.image)
+            assert other.image.data_ptr() != batch.image.data_ptr()
+        assert repr(batch).startswith("Batch(id=")
+
+
+def test_fields_that_are_a_text_are_refused(photos, small):
+    with pytest.raises(ValueError, match="not 'image'"):
+        open_loader(photos, small, fields="image")
+
+
 def test_views_of_torch_outlive_the_loader(photos, small):
     loader = open_loader(photos, small)
     image = next(iter(loader)).image
