@@ -129,8 +129,11 @@ int main(int argc, char **argv)
     static double more[N_WAYS][N_CLOCKS][MAX_ROUNDS];
     int rounds = argc > 2 ? atoi(argv[2]) : 20;
 
-    if (argc < 2 || rounds < 1 || rounds > MAX_ROUNDS)
+    if (argc < 2 || rounds < 1 || rounds > MAX_ROUNDS) {
+        fprintf(stderr, "usage: bench_faults FOLDER [ROUNDS, at most %d]\n",
+                MAX_ROUNDS);
         return 2;
+    }
     load(argv[1]);
     add_bad();
     for (int r = 0; r < rounds; r++) {

@@ -138,7 +138,8 @@ int cli_replay(int argc, char **argv)
                     "with an index of\nlabels, windows, flips and paths.",
         .more = "Give the options that the run had; --batch counts a rank's "
                 "batches from 0,\nthe epoch's or, with --consumed, those "
-                "since the resume."};
+                "since the resume.  A run with other\ntransforms than train "
+                "or val's: loader.replay() in Python."};
     int status;
     feed_init(&replay.feed);
     cli_int(&flags, "epoch", "E", &replay.epoch, 0, INT64_MAX, "[0]");

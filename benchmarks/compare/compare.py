@@ -185,6 +185,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", choices=("first", "train", "val"))
     args = parser.parse_args()
+    if not os.path.isdir(args.folder):
+        parser.error("%s is no folder" % args.folder)
     torch.set_num_threads(1)
     print("peer: %s; load %.1f" % (
         "torchvision " + torchvision.__version__ if torchvision else

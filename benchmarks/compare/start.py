@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """From the start of a process to its first batch, and the memory of an epoch.
 
-    start.py PHOTOS --bench-start PROGRAM [--files 1000] [--batch-size 64]
+    start.py PHOTOS [--bench-start PROGRAM] [--files 1000] [--batch-size 64]
              [--workers 2] [--rounds 7] [--json]
 
 Links PHOTOS over and over into a folder of 1,000 files in 10 classes, warm in
@@ -19,6 +19,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+BUILT = Path(__file__).resolve().parents[2] / "build/benchmarks/bench_start"
 
 IN_PYTHON = """
 import os, sys, stoker
@@ -63,13 +65,16 @@ def start(command):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("photos")
-    parser.add_argument("--bench-start", required=True, help="the built program")
+    parser.add_argument("--bench-start", default=str(BUILT), help="the built program")
     parser.add_argument("--files", type=int, default=1000)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
+    if not os.access(args.bench_start, os.X_OK):
+        parser.error(f"{args.bench_start} is not built: cmake -S . -B build "
+                     "-DSTOKER_BENCHMARKS=ON && cmake --build build")
 
     with tempfile.TemporaryDirectory() as folder:
         link_photos(args.photos, folder, args.files)
