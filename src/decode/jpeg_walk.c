@@ -46,14 +46,17 @@ static int take_body(struct walk *walk, struct stk_span *body)
 }
 
 /* Photoshop's resources: a name length behind the segment's end is an error,
- * other short parts end the list. */
+ * other short parts end the list, and so does a short resolution, the one
+ * resource that Pillow reads. */
 static int check_photoshop(struct walk *walk, struct stk_span body)
 {
+    enum { RESOLUTION = 0x03ED, RESOLUTION_BYTES = 14 };
     size_t at = 14;
     while (at + 4 <= body.n && memcmp(body.data + at, "8BIM", 4) == 0) {
         at += 4;
         if (at + 2 > body.n)
             return 0;
+        uint16_t resource = be16(body.data + at);
         at += 2;
         if (at >= body.n)
             return refuse(walk, -EBADMSG, "a torn Photoshop segment");
@@ -63,7 +66,11 @@ static int check_photoshop(struct walk *walk, struct stk_span body)
             return 0;
         size_t bytes =
             (size_t)be16(body.data + at) << 16 | be16(body.data + at + 2);
-        at += 4 + bytes;
+        at += 4;
+        if (resource == RESOLUTION &&
+            (bytes < RESOLUTION_BYTES || body.n - at < RESOLUTION_BYTES))
+            return 0;
+        at += bytes;
         at += at & 1;
     }
     return 0;

@@ -183,6 +183,8 @@ static int decode(struct stk_decoder *decoder, struct stk_png *png,
     rows.rgb = rows.above + bytes;
     memset(rows.above, 0, bytes);
     clear(decoder, png);
+    /* Chunks behind the pixels bring no palette, but a transparency. */
+    bool lacks_palette = png->kind->colour == 3 && !png->has_palette;
     rc = read_rows(&rows, err);
     if (rc < 0 && png->lenient && rows.is_broken) {
         decoder->image.n_warnings++;
@@ -194,6 +196,10 @@ static int decode(struct stk_decoder *decoder, struct stk_png *png,
     rc = stk_png_finish(png);
     if (rc < 0)
         return stk_fail(err, rc, "%s: %s", decoder->name, png->why);
+    /* Pillow stops at an index that it cannot look up. */
+    if (lacks_palette && png->has_key)
+        return stk_fail(err, -EBADMSG, "%s: transparency without a palette",
+                        decoder->name);
     return 0;
 }
 

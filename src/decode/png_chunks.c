@@ -30,6 +30,12 @@ static int refuse(struct stk_png *png, int code, const char *why)
     return code;
 }
 
+/* A chunk too short for what it says; lenient passes over it. */
+static int torn(struct stk_png *png, const char *why)
+{
+    return png->lenient ? 0 : refuse(png, -EBADMSG, why);
+}
+
 static uint32_t be32(const uint8_t *p)
 {
     return ID(p[0], p[1], p[2], p[3]);
@@ -85,7 +91,7 @@ static int read_header(struct stk_png *png, struct stk_span body)
 {
     const uint8_t *p = body.data;
     if (body.n < 13)
-        return refuse(png, -EBADMSG, "a torn IHDR chunk");
+        return torn(png, "a torn IHDR chunk");
     png->width = be32(p);
     png->height = be32(p + 4);
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
@@ -103,6 +109,7 @@ static void read_palette(struct stk_png *png, struct stk_span body)
     if (!png->kind || png->kind->colour != 3)
         return;
     png->n_palette_bytes = body.n;
+    png->has_palette = true;
     /* Colours that PLTE does not give are black in Pillow. */
     for (int i = 0; i < 256; i++)
         for (size_t c = 0; c < 3; c++)
@@ -110,11 +117,23 @@ static void read_palette(struct stk_png *png, struct stk_span body)
                 (size_t)i * 3 + 3 <= body.n ? body.data[(size_t)i * 3 + c] : 0;
 }
 
+/* Pillow notes the index of tRNS's only 0 where all else is 255, and looks it
+ * up in the palette; any other transparency is dropped unread. */
+static void read_transparency(struct stk_png *png, struct stk_span body)
+{
+    size_t n_zeros = 0, n_others = 0;
+    for (size_t i = 0; i < body.n; i++) {
+        n_zeros += body.data[i] == 0;
+        n_others += body.data[i] != 0 && body.data[i] != 255;
+    }
+    png->has_key = n_zeros == 1 && n_others == 0;
+}
+
 static int read_frame_control(struct stk_png *png, struct stk_span body)
 {
     const uint8_t *p = body.data;
     if (body.n < 26)
-        return refuse(png, -EBADMSG, "a torn fcTL chunk");
+        return torn(png, "a torn fcTL chunk");
     uint32_t sequence = be32(p);
     if (png->has_sequence ? sequence == 0 || png->sequence != sequence - 1
                           : sequence != 0)
@@ -176,9 +195,7 @@ static int check_length(struct stk_png *png, const struct chunk *chunk)
     default:
         break;
     }
-    if (chunk->body.n < least && !png->lenient)
-        return refuse(png, -EBADMSG, "a torn chunk");
-    return 0;
+    return chunk->body.n < least ? torn(png, "a torn chunk") : 0;
 }
 
 /* Lenient: names that are no text end the chunks, where others are skipped. */
@@ -198,6 +215,9 @@ static int read_other(struct stk_png *png, const struct chunk *chunk)
         return read_header(png, chunk->body);
     case ID('P', 'L', 'T', 'E'):
         read_palette(png, chunk->body);
+        return 0;
+    case ID('t', 'R', 'N', 'S'):
+        read_transparency(png, chunk->body);
         return 0;
     case ID('a', 'c', 'T', 'L'):
         if (chunk->body.n >= 8)
@@ -250,6 +270,13 @@ static int read_frame_data(struct stk_png *png, const struct chunk *chunk)
     return 0;
 }
 
+/* Lenient: a torn one is a chunk like any other. */
+static bool is_frame_data(const struct stk_png *png, const struct chunk *chunk)
+{
+    return chunk->id == ID('f', 'd', 'A', 'T') &&
+           !(png->lenient && chunk->length < 4);
+}
+
 static void begin_data(struct stk_png *png, uint32_t n)
 {
     png->n_left = n;
@@ -275,7 +302,7 @@ int stk_png_open(struct stk_png *png)
             begin_data(png, chunk.length);
             return 0;
         }
-        if (chunk.id == ID('f', 'd', 'A', 'T')) {
+        if (is_frame_data(png, &chunk)) {
             int rc = read_frame_data(png, &chunk);
             begin_data(png, chunk.length - 4);
             return rc;
@@ -340,12 +367,12 @@ int stk_png_finish(struct stk_png *png)
             return 0;
         size_t n = chunk.length;
         int rc = 0;
-        if (chunk.id == ID('f', 'd', 'A', 'T')) {
+        bool is_frame = is_frame_data(png, &chunk);
+        if (is_frame) {
             rc = read_frame_data(png, &chunk);
             n -= 4;
         }
-        bool is_data = chunk.id == ID('f', 'd', 'A', 'T') ||
-                       chunk.id == ID('I', 'D', 'A', 'T');
+        bool is_data = is_frame || chunk.id == ID('I', 'D', 'A', 'T');
         if (rc == 0 && is_data && png->lenient && bytes_left(png) < n)
             return 0;
         if (rc == 0)

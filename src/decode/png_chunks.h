@@ -27,6 +27,8 @@ struct stk_png {
     bool interlaced;
     uint8_t palette[256][3];
     size_t n_palette_bytes;           /* of PLTE */
+    bool has_palette;                 /* PLTE was read, even if empty */
+    bool has_key;                     /* tRNS makes one index transparent */
     int64_t left, top, right, bottom; /* that the image data fill */
     struct stk_span exif;
 
