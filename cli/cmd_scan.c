@@ -173,13 +173,16 @@ static int find_duplicates(struct scan *scan)
             order[n++] = &scan->verdicts[id];
     qsort(order, n, sizeof(*order), by_hash);
     for (size_t i = 1; i < n; i++)
-        if (order[i]->code == 0 &&
-            memcmp(order[i - 1]->hash, order[i]->hash, sizeof(none)) == 0)
+        if (memcmp(order[i - 1]->hash, order[i]->hash, sizeof(none)) == 0)
             order[i]->surprises |= SCAN_DUPLICATE;
     free(order);
-    for (int64_t id = 0; id < scan->n; id++)
+    for (int64_t id = 0; id < scan->n; id++) {
+        struct verdict *verdict = &scan->verdicts[id];
+        if (verdict->code != 0)
+            verdict->surprises = 0; /* bad says enough */
         for (int i = 0; i < SCAN_SURPRISES; i++)
-            scan->n_surprises[i] += scan->verdicts[id].surprises >> i & 1;
+            scan->n_surprises[i] += verdict->surprises >> i & 1;
+    }
     return CLI_OK;
 }
 

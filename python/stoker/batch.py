@@ -125,6 +125,17 @@ class Field:
         return {"version": 3, "shape": self.shape, "typestr": _TYPESTR[self._dtype],
                 "data": (self._data, False), "strides": None}
 
+    def __array__(self, dtype: Any = None, copy: Optional[bool] = None) -> Any:
+        """NumPy asks this where there is no array interface, and would else
+        make an array of one object."""
+        try:
+            self.__array_interface__
+        except AttributeError as why:
+            raise TypeError(str(why)) from None
+        import numpy
+        array = numpy.array(self, copy=True) if copy else numpy.asarray(self)
+        return array if dtype is None else array.astype(dtype, copy=False)
+
     def __dlpack_device__(self) -> Tuple[int, int]:
         return (_CPU, 0) if self.device is None else (_CUDA, self.device)
 

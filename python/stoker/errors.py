@@ -48,6 +48,10 @@ class ForkError(StokerError):
 class DatasetError(StokerError, OSError):
     """A folder that is missing, empty, unreadable or looped."""
 
+    def __init__(self, text: str, code: int = 0, stage: str = "none", id: Optional[int] = None):
+        super().__init__(text, code, stage, id)
+        self.errno = code
+
     def __str__(self) -> str:
         return str(self.args[0])
 

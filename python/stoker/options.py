@@ -40,6 +40,14 @@ def _dtype_name(dtype: Any) -> str:
     return name.rsplit(".", 1)[-1]
 
 
+def _of_launcher(name: str) -> int:
+    try:
+        return int(os.environ[name])
+    except ValueError:
+        raise OptionError("the environment's %s is %r, not a number" % (name, os.environ[name])) \
+            from None
+
+
 def _world(rank: Optional[int], world_size: Optional[int]) -> Tuple[int, int]:
     """Given, torch.distributed's, torchrun's, or one alone."""
     if (rank is None) != (world_size is None):
@@ -51,7 +59,7 @@ def _world(rank: Optional[int], world_size: Optional[int]) -> Tuple[int, int]:
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
         return distributed.get_rank(), distributed.get_world_size()
     if "RANK" in os.environ and "WORLD_SIZE" in os.environ:
-        return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+        return _of_launcher("RANK"), _of_launcher("WORLD_SIZE")
     return 0, 1
 
 
@@ -60,7 +68,7 @@ def _workers(workers: Optional[int]) -> int:
         if workers < 1:
             raise OptionError("workers must be at least 1, not %r" % (workers,))
         return workers
-    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    local = _of_launcher("LOCAL_WORLD_SIZE") if "LOCAL_WORLD_SIZE" in os.environ else 1
     return max(1, len(os.sched_getaffinity(0)) // local) if local > 1 else 0
 
 

@@ -46,13 +46,10 @@ class Bench(Case):
         result = self.bench("--epochs", 1, "--limit-count", 3)
         self.assertEqual(result["limit"]["n_samples"], 3)
 
-    def test_the_report_does_not_advise_what_cannot_be(self):
-        for dtype in ("u8", "f32"):
-            report = self.good_json("bench", self.photos, "--json", "--size",
-                                    900, "--count", 24, "--dtype", dtype,
-                                    "--batch-size", 8)["report"]
-            self.assertIn("resampling and writing", report)
-            self.assertEqual("smaller dtype" in report, dtype == "f32")
+    def test_bytes_are_not_advised_a_smaller_dtype(self):
+        # The photos are small, so most of the work is resampling, mostly.
+        report = self.bench("--size", 900, "--epochs", 1)["report"]
+        self.assertNotIn("smaller dtype", report)
 
     def test_batches_beyond_all_memory_are_refused(self):
         self.refused(1, "this machine has", "bench", self.photos, "--size",

@@ -68,6 +68,12 @@ class Scan(Case):
             self.assertIn(name, out)
         self.assertIn("29 images, 3 bad", out)
 
+    def test_a_bad_file_is_no_surprise_as_well(self):
+        self.spoil()
+        self.add("words2.jpg", b"this is no image at all, is it?")
+        _, out, _ = run("scan", self.folder)
+        self.assertNotIn("words", out.split("not bad, but surprising")[1])
+
     def test_list_is_the_bad_paths(self):
         self.spoil()
         status, out, _ = run("scan", self.folder, "--list")

@@ -1,5 +1,6 @@
 """What a loader, its batches and their fields say, and what is refused."""
 import copy
+import errno
 import math
 import os
 import pickle
@@ -144,6 +145,9 @@ def test_bfloat16_says_use_dlpack(photos, small):
         assert images.nbytes == 8 * 3 * 16 * 16 * 2
         with pytest.raises(AttributeError, match="dlpack"):
             images.__array_interface__
+        for ask in (np.asarray, np.array, images.__array__):
+            with pytest.raises(TypeError, match="dlpack"):
+                ask(images) if ask is not images.__array__ else ask()
 
 
 def test_no_shuffle_is_the_order_of_the_folder(photos, small):
@@ -346,8 +350,9 @@ def test_bad_transforms_are_refused_when_they_are_made(make, match):
 def test_refusals_are_valueerrors_and_oserrors_too(photos, small, tmp_path):
     with pytest.raises(ValueError):
         open_loader(photos, small, batch_size=0)
-    with pytest.raises(OSError, match="nowhere"):
+    with pytest.raises(OSError, match="nowhere") as refusal:
         open_loader(tmp_path / "nowhere", small)
+    assert refusal.value.errno == refusal.value.code == errno.ENOENT
     with pytest.raises(stoker.DatasetError):
         open_loader(tmp_path, small)
     (tmp_path / "a").mkdir()
@@ -356,6 +361,15 @@ def test_refusals_are_valueerrors_and_oserrors_too(photos, small, tmp_path):
     for root in (None, 3, "a\0b"):
         with pytest.raises((TypeError, ValueError)):
             open_loader(root, small)
+
+
+def test_a_launchers_variables_that_are_no_numbers_are_named(photos, small, monkeypatch):
+    for name in ("RANK", "LOCAL_WORLD_SIZE"):
+        with monkeypatch.context() as patch:
+            patch.setenv("WORLD_SIZE", "2")
+            patch.setenv(name, "first")
+            with pytest.raises(stoker.OptionError, match="%s is 'first'" % name):
+                open_loader(photos, small, workers=None)
 
 
 def test_closed_loaders_say_so(photos, small):
