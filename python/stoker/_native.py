@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes as c
 import os
+import sys
 from pathlib import Path
 
 i32, i64, u64, f32, f64 = c.c_int32, c.c_int64, c.c_uint64, c.c_float, c.c_double
@@ -147,8 +148,20 @@ class Bad(c.Structure):
 
 
 def _load() -> c.CDLL:
-    path = os.environ.get("STOKER_LIBRARY") or str(Path(__file__).with_name("libstoker.so"))
-    return c.CDLL(path)
+    path = os.environ.get("STOKER_LIBRARY")
+    if not path:
+        # An editable install has the sources in one folder, this in another.
+        here = [Path(p) / "libstoker.so" for p in sys.modules[__name__.rpartition(".")[0]].__path__]
+        path = next((str(p) for p in here if p.exists()), "")
+    if not path:
+        raise ImportError("stoker's C library is not built: pip install ./python from a checkout, "
+                          "or set STOKER_LIBRARY to a libstoker.so")
+    try:
+        loaded = c.CDLL(path)
+        loaded.stoker_version
+    except (OSError, AttributeError) as why:
+        raise ImportError("stoker's C library cannot be used: %s" % why) from None
+    return loaded
 
 
 lib = _load()
