@@ -17,6 +17,7 @@ struct stk_flight {
     struct stk_flight *next;  /* of the stalled ones */
     struct stk_io_buffer buffer;
     int fd;
+    bool may_wait; /* io_uring: O_NONBLOCK was taken off fd before start */
     struct stk_shard *shard; /* NULL: fd is this flight's own */
     int64_t offset;          /* in the file, of the bytes asked for */
     size_t at, n;            /* bytes asked for: buffer[at] ... n of them */

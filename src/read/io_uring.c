@@ -2,6 +2,7 @@
  * alone.  Files are opened by plain open(): cold opens are handed to kernel
  * threads anyhow, so that linking them saves nothing. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -65,6 +66,10 @@ static int set_up(struct io_uring *ring, unsigned entries)
 struct counted_ring {
     struct io_uring ring;
     uint64_t n_entries, n_answers; /* made, and seen */
+    /* Kernels 5.8 to 5.14 answer EAGAIN where a file that is O_NONBLOCK would
+     * wait for its disk.  Such a kernel is known by its first answer, and the
+     * flag, which serves the open alone, is taken off from then on. */
+    bool needs_waiting_files;
 };
 
 static int open_uring(struct stk_io *io, stoker_error *err)
@@ -98,8 +103,12 @@ static struct io_uring_sqe *next_entry(struct counted_ring *state)
 
 static void start(struct stk_io *io, struct stk_flight *flight)
 {
-    struct io_uring_sqe *sqe = next_entry(io->state);
+    struct counted_ring *state = io->state;
+    struct io_uring_sqe *sqe = next_entry(state);
 
+    flight->may_wait = state->needs_waiting_files;
+    if (flight->may_wait)
+        fcntl(flight->fd, F_SETFL, O_RDONLY);
     if (!sqe) { /* the kernel takes nothing now: a transient error */
         stk_io_arrived(io, flight, -EBUSY);
         return;
@@ -107,6 +116,17 @@ static void start(struct stk_io *io, struct stk_flight *flight)
     io_uring_prep_read(sqe, flight->fd, flight->buffer.data + flight->at,
                        (unsigned)flight->n, (uint64_t)flight->offset);
     io_uring_sqe_set_data(sqe, flight);
+}
+
+/* true: an EAGAIN may be about O_NONBLOCK, and the read is asked for again,
+ * once. */
+static bool ask_waiting(struct stk_io *io, struct stk_flight *flight)
+{
+    if (!flight->slot || flight->may_wait)
+        return false;
+    ((struct counted_ring *)io->state)->needs_waiting_files = true;
+    start(io, flight);
+    return true;
 }
 
 static void take_answers(struct stk_io *io, struct io_uring *ring)
@@ -123,6 +143,8 @@ static void take_answers(struct stk_io *io, struct io_uring *ring)
         if (io->calls->answer)
             result = io->calls->answer(io->calls->self, flight->fd,
                                        flight->offset, result);
+        if (result == -EAGAIN && ask_waiting(io, flight))
+            continue;
         stk_io_arrived(io, flight, result);
     }
 }
