@@ -310,7 +310,7 @@ class ImageLoader:
 
     def bad(self) -> List[Dict[str, Any]]:
         """The bad samples that were met: id, path, epoch, position, stage,
-        code (an errno), reason, bytes_hash."""
+        code (an errno; negated in the ledger), reason, bytes_hash."""
         with self._lock:
             self._check_open()
             count = min(n.lib.stoker_loader_bad(self._handle, 0, None, 0, 0), 65536)
