@@ -137,7 +137,7 @@ void bench_print_words(const struct bench *bench)
            100 * shares.read, 100 * shares.probe, 100 * shares.decode,
            100 * shares.resample, 100 * shares.emit, 100 * shares.wait);
     if (stats->n_bad)
-        printf("bad files         %lld (stoker scan lists them)\n",
+        printf("bad rows          %lld (stoker scan lists the files)\n",
                (long long)stats->n_bad);
     if (bench->step_ms > 0)
         printf("steps             %g ms each; they waited %.2f %% of the "

@@ -32,6 +32,11 @@ def _batch_class(fields: Tuple[str, ...]) -> Any:
     return made
 
 
+# What a DataLoader's and an ImageFolder's arguments are called here.
+_OTHERS = {"num_workers": "workers", "pin_memory": "pin", "prefetch_factor": "prefetch",
+           "transform": "transforms", "generator": "seed", "worker_init_fn": "seed"}
+
+
 class ImageLoader(_ImageLoader, IterableDataset):
     """``stoker.ImageLoader`` that yields named tuples of torch tensors.
 
@@ -48,6 +53,8 @@ class ImageLoader(_ImageLoader, IterableDataset):
         if isinstance(fields, str) or not fields or any(f not in _FIELDS for f in fields):
             raise ValueError("fields must be some of %s, not %r"
                              % (", ".join(_FIELDS), fields))
+        for name in _OTHERS.keys() & arguments.keys():
+            raise TypeError("stoker's loader has no %s; see %s" % (name, _OTHERS[name]))
         self._fields = tuple(fields)
         self._last: Optional[Field] = None
         super().__init__(root, **arguments)

@@ -84,6 +84,13 @@ def test_a_batch_of_tensors_is_kept_by_a_pickle_and_a_deep_copy(photos, small):
         assert repr(batch).startswith("Batch(id=")
 
 
+def test_a_data_loaders_arguments_are_answered_by_our_names(photos, small):
+    with pytest.raises(TypeError, match="no num_workers; see workers"):
+        open_loader(photos, small, num_workers=4)
+    with pytest.raises(TypeError, match="no pin_memory; see pin"):
+        open_loader(photos, small, pin_memory=True)
+
+
 def test_fields_that_are_a_text_are_refused(photos, small):
     with pytest.raises(ValueError, match="not 'image'"):
         open_loader(photos, small, fields="image")
