@@ -122,6 +122,8 @@ static void read_palette(struct stk_png *png, struct stk_span body)
 static void read_transparency(struct stk_png *png, struct stk_span body)
 {
     size_t n_zeros = 0, n_others = 0;
+    if (!png->kind || png->kind->colour != 3)
+        return;
     for (size_t i = 0; i < body.n; i++) {
         n_zeros += body.data[i] == 0;
         n_others += body.data[i] != 0 && body.data[i] != 255;
@@ -298,7 +300,8 @@ int stk_png_open(struct stk_png *png)
                           "broken or truncated before its image data");
         if (chunk.id == ID('I', 'E', 'N', 'D') || !is_text(chunk.id))
             return refuse(png, -EBADMSG, "no image data");
-        if (chunk.id == ID('I', 'D', 'A', 'T')) {
+        /* In front of IHDR it is a chunk of an unknown kind, to Pillow. */
+        if (chunk.id == ID('I', 'D', 'A', 'T') && png->kind) {
             begin_data(png, chunk.length);
             return 0;
         }

@@ -141,6 +141,32 @@ START_TEST(test_a_png_key_needs_a_palette)
 }
 END_TEST
 
+/* To Pillow, chunks in front of IHDR are of no image: data are passed over, a
+ * key is none. */
+START_TEST(test_png_chunks_in_front_of_the_header_do_not_matter)
+{
+    static const uint8_t head[13] = {0, 0, 0, 1, 0, 0, 0, 1, 8, 3};
+    static const uint8_t line[2], key[1];
+    struct stk_decoder *decoder = open_decoder();
+    uint8_t packed[64], file[400];
+    uLongf n = sizeof packed;
+
+    ck_assert_int_eq(compress(packed, &n, line, sizeof line), Z_OK);
+    memcpy(file, "\x89PNG\r\n\x1a\n", 8);
+    uint8_t *end = put_chunk(file + 8, "IDAT", packed, n - 1);
+    end = put_chunk(end, "tRNS", key, sizeof key);
+    end = put_chunk(end, "IHDR", head, sizeof head);
+    end = put_chunk(end, "IDAT", packed, n);
+    end = put_chunk(end, "IEND", NULL, 0);
+    ck_assert_int_eq(verdict(decoder, file, (size_t)(end - file)), 0);
+    file[end - file - 1] ^= 1; /* a checksum that nobody reads */
+    ck_assert_int_eq(verdict(decoder, file, (size_t)(end - file)), 0);
+    file[20] ^= 1; /* one that counts, of the passed over data */
+    ck_assert_int_eq(verdict(decoder, file, (size_t)(end - file)), -EBADMSG);
+    stk_decoder_close(&decoder);
+}
+END_TEST
+
 /* A frame's box is checked against the IHDR in front of it, and a second IHDR
  * may make the image smaller than the box. */
 START_TEST(test_a_png_frame_that_leaves_a_later_smaller_image_is_refused)
@@ -184,6 +210,7 @@ int main(void)
     tcase_add_test(tc, test_a_short_photoshop_resolution_ends_the_resources);
 #if defined(STK_HAVE_PNG)
     tcase_add_test(tc, test_a_png_key_needs_a_palette);
+    tcase_add_test(tc, test_png_chunks_in_front_of_the_header_do_not_matter);
     tcase_add_test(
         tc, test_a_png_frame_that_leaves_a_later_smaller_image_is_refused);
 #else
