@@ -27,8 +27,11 @@ def _batch(fields: Tuple[str, ...], tensors: Sequence[Any]) -> Any:
 
 @lru_cache(maxsize=None)
 def _batch_class(fields: Tuple[str, ...]) -> Any:
-    made: Any = namedtuple("Batch", fields)  # type: ignore[misc]
-    made.__reduce__ = lambda self: (_batch, (fields, tuple(self)))
+    def reduce(self: Any) -> Any:
+        return _batch, (fields, tuple(self))
+
+    made = namedtuple("Batch", fields)  # type: ignore[misc]
+    setattr(made, "__reduce__", reduce)
     return made
 
 

@@ -62,6 +62,20 @@ static int flow_rows(struct stk_worker *worker, stoker_error *err)
     return 0;
 }
 
+/* The placer times one strip of an image for all of them.  What took long only
+ * there, as a page's first touch or another process, must not count for more
+ * time than passed. */
+static void bound_times(struct stk_place_times *times, int64_t all)
+{
+    int64_t placed = times->resample_ns + times->emit_ns;
+
+    if (placed <= all)
+        return;
+    times->resample_ns =
+        (int64_t)((double)times->resample_ns / (double)placed * (double)all);
+    times->emit_ns = all - times->resample_ns;
+}
+
 /* The way of one sample from its bytes to its pixels. */
 static int run(struct stk_worker *worker, struct stk_job *job,
                struct stk_span bytes, struct stk_geometry *geometry,
@@ -101,6 +115,7 @@ static int run(struct stk_worker *worker, struct stk_job *job,
     struct stk_place_times times;
     stk_placer_times(worker->placer, &times);
     int64_t all = stk_now_ns() - probed;
+    bound_times(&times, all);
     stk_count(&counters->decode_ns, all - times.resample_ns - times.emit_ns);
     stk_count(&counters->resample_ns, times.resample_ns);
     stk_count(&counters->emit_ns, times.emit_ns);
