@@ -508,7 +508,7 @@ typedef struct stoker_tensor {
 } stoker_tensor;
 
 /* Thread: any.  Owns: valid as long as the batch.
- * Returns 0; -ENOENT no such tensor. */
+ * Returns 0; -ENOENT no such tensor; -EINVAL out->size is not set. */
 STOKER_API int stoker_batch_tensor(const stoker_batch *batch, const char *name,
                                    stoker_tensor *out);
 
