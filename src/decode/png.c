@@ -231,6 +231,7 @@ static int probe(struct stk_decoder *decoder, stoker_error *err)
 {
     struct stk_png png = {
         .bytes = decoder->bytes,
+        .deadline_ns = decoder->deadline_ns,
         .lenient = decoder->limits.damaged == STOKER_DAMAGED_LENIENT,
     };
     decoder->image.format = STK_FORMAT_PNG;

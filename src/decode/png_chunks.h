@@ -19,6 +19,7 @@ struct stk_png_kind {
 struct stk_png {
     struct stk_span bytes;
     struct stk_inflate *inflate; /* borrowed, for text chunks */
+    int64_t deadline_ns;         /* for them, too: each may take 1 ms */
     bool lenient;
     const char *why; /* of a refusal, static text */
 
@@ -43,8 +44,8 @@ struct stk_png {
     bool is_queued; /* the chunk at .at was looked at, but not taken */
 };
 
-/* Reads chunks up to the first image data.  bytes, inflate and lenient are
- * set, all else is zero.
+/* Reads chunks up to the first image data.  bytes, inflate, deadline_ns and
+ * lenient are set, all else is zero.
  * Returns 0, or -ENODATA, -EBADMSG, -ENOTSUP, -EFBIG and why. */
 int stk_png_open(struct stk_png *png);
 

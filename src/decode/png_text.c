@@ -5,6 +5,8 @@
 
 #include <errno.h>
 
+#include "base/clock.h"
+
 /* Pillow's MAX_TEXT_CHUNK and MAX_TEXT_MEMORY, in bytes. */
 enum { MAX_CHUNK = 1 << 20, MAX_TEXTS = 64 << 20 };
 
@@ -30,6 +32,10 @@ static int expand(struct stk_png *png, struct stk_span data, size_t *n)
 {
     bool too_large;
     *n = stk_inflate_measure(png->inflate, data, MAX_CHUNK, &too_large);
+    /* A small file may hold any number of profiles, which nothing counts. */
+    if (stk_now_ns() > png->deadline_ns)
+        return refuse(png, -EFBIG,
+                      "its texts take longer to expand than max_decode_ms");
     if (too_large && !png->lenient)
         return refuse(png, -EFBIG, "a text chunk that expands over 1 MiB");
     if (too_large)

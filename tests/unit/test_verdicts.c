@@ -167,6 +167,42 @@ START_TEST(test_png_chunks_in_front_of_the_header_do_not_matter)
 }
 END_TEST
 
+/* Loop: without time, and with enough. */
+START_TEST(test_time_that_png_texts_take_to_expand_is_limited)
+{
+    static const uint8_t head[13] = {0, 0, 0, 1, 0, 0, 0, 1, 8, 0};
+    static const uint8_t line[2], profile[1 << 16];
+    uint8_t packed[64], file[1000], body[500] = "n";
+    struct stk_decoder *decoder;
+    struct stk_image image;
+    stoker_error err;
+    uLongf n = sizeof packed, n_body = sizeof body - 3;
+    const struct stk_decode_limits limits = {
+        .max_pixels = 100,
+        .max_side = 100,
+        .max_file_bytes = sizeof file,
+        .max_decode_ms = _i ? 60000 : 0,
+        .cpu = STOKER_CPU_SCALAR,
+    };
+
+    ck_assert_int_eq(compress(packed, &n, line, sizeof line), Z_OK);
+    ck_assert_int_eq(compress(body + 3, &n_body, profile, sizeof profile),
+                     Z_OK);
+    ck_assert_int_eq(stk_decoder_open(&decoder, &limits, NULL), 0);
+    memcpy(file, "\x89PNG\r\n\x1a\n", 8);
+    uint8_t *end = put_chunk(file + 8, "IHDR", head, sizeof head);
+    end = put_chunk(end, "iCCP", body, 3 + n_body);
+    end = put_chunk(end, "IDAT", packed, n);
+    end = put_chunk(end, "IEND", NULL, 0);
+    struct stk_span bytes = {file, (size_t)(end - file)};
+    int rc = stk_decoder_probe(decoder, bytes, "a.png", &image, &err);
+    ck_assert_int_eq(rc, _i ? 0 : -EFBIG);
+    if (rc < 0)
+        ck_assert_ptr_nonnull(strstr(err.text, "a.png: its texts take longer"));
+    stk_decoder_close(&decoder);
+}
+END_TEST
+
 /* A frame's box is checked against the IHDR in front of it, and a second IHDR
  * may make the image smaller than the box. */
 START_TEST(test_a_png_frame_that_leaves_a_later_smaller_image_is_refused)
@@ -210,6 +246,8 @@ int main(void)
     tcase_add_test(tc, test_a_short_photoshop_resolution_ends_the_resources);
 #if defined(STK_HAVE_PNG)
     tcase_add_test(tc, test_a_png_key_needs_a_palette);
+    tcase_add_loop_test(tc, test_time_that_png_texts_take_to_expand_is_limited,
+                        0, 2);
     tcase_add_test(tc, test_png_chunks_in_front_of_the_header_do_not_matter);
     tcase_add_test(
         tc, test_a_png_frame_that_leaves_a_later_smaller_image_is_refused);
