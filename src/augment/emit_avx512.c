@@ -83,8 +83,10 @@ static void plane_of_halves(const struct stk_emit *e, size_t c,
         for (size_t x = 0; x < n; x += 16)
             _mm256_mask_storeu_epi16(
                 to + 2 * x, lanes_of_16(n - x),
-                _mm512_cvtps_ph(computed(from + x, &k, STK_FORM_LINE),
-                                _MM_FROUND_TO_NEAREST_INT));
+                /* gcc's macro without a mask warns of its own -1 at -O0 */
+                _mm512_maskz_cvtps_ph(0xFFFF,
+                                      computed(from + x, &k, STK_FORM_LINE),
+                                      _MM_FROUND_TO_NEAREST_INT));
         return;
     }
     struct words w = words_of(e->low[c]);
