@@ -23,13 +23,11 @@ static struct way way_of(const struct bench *bench)
                       : 1;
     double wall = bench->wall_s > 0 ? bench->wall_s : 1;
     double all_s = (double)stats->copy_ns * 1e-9;
-    /* gpu_wait_ns: the consumer in next, and its stream behind a copy. */
-    double seen_s = (double)(stats->gpu_wait_ns - stats->consumer_ns) * 1e-9;
     struct way way = {
         .batch_bytes = (double)stats->bytes_copied / n,
         .copy_s = all_s / n,
         .copy_bytes_s = all_s > 0 ? (double)stats->bytes_copied / all_s : 0,
-        .hidden_s = all_s > seen_s ? all_s - seen_s : 0,
+        .hidden_s = (double)stats->overlap_ns * 1e-9,
         .wait = (double)stats->copy_wait_ns * 1e-9 / wall,
         .gpu_wait = (double)stats->gpu_wait_ns * 1e-9 / wall,
     };

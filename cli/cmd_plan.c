@@ -1,6 +1,5 @@
 /* stoker plan: which ids and paths a rank gets, and when, without reading an
  * image. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,9 +124,6 @@ int cli_plan(int argc, char **argv)
         status = cli_fail(CLI_BAD, "plan", "out of memory");
     if (status == CLI_OK)
         status = list.dropped ? print_dropped(&list) : print_steps(&list);
-    if (status == CLI_OK && (fflush(stdout) != 0 || ferror(stdout)))
-        status = cli_fail(CLI_BAD, "plan", "the list cannot be written: %s",
-                          strerror(errno));
     free(list.ids);
     feed_close(&list.feed);
     return status;

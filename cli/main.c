@@ -1,4 +1,5 @@
 /* The stoker command: finds the command and runs it. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -36,9 +37,8 @@ static void print_help(void)
          "understood");
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
-    cli_began = cli_seconds();
     if (argc < 2) {
         print_help();
         return CLI_USAGE;
@@ -65,4 +65,14 @@ int main(int argc, char **argv)
                         word, near);
     return cli_fail(CLI_USAGE, "", "no command '%s' (stoker --help lists them)",
                     word);
+}
+
+int main(int argc, char **argv)
+{
+    cli_began = cli_seconds();
+    int status = run(argc, argv);
+    if ((fflush(stdout) != 0 || ferror(stdout)) && status == CLI_OK)
+        return cli_fail(CLI_BAD, "", "the output cannot be written: %s",
+                        strerror(errno));
+    return status;
 }

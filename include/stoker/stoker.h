@@ -587,8 +587,8 @@ typedef struct stoker_stats {
     int32_t cpu;           /* the stoker_cpu that was taken */
     int64_t n_own_decoder; /* images that stoker's own decoder read */
     /* device mode: copies; waiting for a batch to copy; the consumer waiting
-     * in next and, at most, its stream behind an acquire; copies that nobody
-     * waited for, at least */
+     * in next and, at most, its stream behind an acquire; copying that no
+     * stream waited for, at least */
     int64_t copy_ns, copy_wait_ns, gpu_wait_ns, overlap_ns;
     int64_t pin_init_ns;     /* the driver's start and the context's */
     int64_t pin_register_ns; /* all buffers' */
@@ -682,7 +682,8 @@ typedef struct stoker_system {
     char devices[512]; /* a line a device */
 } stoker_system;
 
-/* Any thread. */
+/* A size that ends before cuda_driver leaves CUDA alone; the whole of it
+ * initialises the driver in this process.  Any thread. */
 STOKER_API void stoker_system_get(stoker_system *out);
 
 /* What a device's bus gives and what pinning costs, measured by registering

@@ -140,6 +140,12 @@ class Stats(c.Structure):
     ]
 
 
+class System(c.Structure):
+    """Its head: the size ends before what would initialise CUDA."""
+
+    _fields_ = [("size", size_t), ("n_cpus", i32), ("n_cpus_online", i32)]
+
+
 class Bad(c.Structure):
     _fields_ = [
         ("size", size_t), ("id", i64), ("epoch", i64), ("position", i64), ("attempt", i32),
@@ -182,6 +188,7 @@ for _name, _result, _arguments in [
     ("dataset_path", i64, [_handle, i64, char_p, size_t]),
     ("dataset_fingerprint", None, [_handle, c.POINTER(u8 * 16)]),
     ("options_init", None, [_opt, size_t]),
+    ("system_get", None, [c.POINTER(System)]),
     ("plan_steps", i64, [_opt, i64, i64, _err]),
     ("plan_id", i64, [_opt, i64, i64, i64, i32]),
     ("plan_digest", c.c_int, [_opt, i64, i64, i64, i64, c.POINTER(Digest), _err]),

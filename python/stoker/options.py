@@ -24,6 +24,16 @@ GUARDS = {"streams": 0, "context": 1}
 PINS = {False: 0, True: 1, "auto": 1, "require": 2, "off": 0}
 
 
+def _put(opt: n.Options, field: str, name: str, value: Any) -> None:
+    """ctypes would cut an int that the field cannot hold."""
+    try:
+        setattr(opt, field, value)
+    except TypeError:
+        raise OptionError("%s must be an int, not %r" % (name, value)) from None
+    if getattr(opt, field) != value:
+        raise OptionError("%s is out of range: %r" % (name, value))
+
+
 def _choice(name: str, value: Any, choices: Dict[Any, int]) -> int:
     try:
         return choices[value]
@@ -69,7 +79,11 @@ def _workers(workers: Optional[int]) -> int:
             raise OptionError("workers must be at least 1, not %r" % (workers,))
         return workers
     local = _of_launcher("LOCAL_WORLD_SIZE") if "LOCAL_WORLD_SIZE" in os.environ else 1
-    return max(1, len(os.sched_getaffinity(0)) // local) if local > 1 else 0
+    if local <= 1:
+        return 0  # the library's: all that it may use
+    system = n.System(size=c.sizeof(n.System))
+    n.lib.stoker_system_get(c.byref(system))
+    return max(1, system.n_cpus // local)
 
 
 def _current_device() -> int:
@@ -114,24 +128,27 @@ def make_options(
     try:
         opt.seed = seed % 2**64
         opt.shuffle, opt.drop_last = bool(shuffle), bool(drop_last)
-        opt.rank, opt.world_size = _world(rank, world_size)
-        opt.batch_size = batch_size
-        if global_batch_size is not None:
-            if global_batch_size < 1:
-                raise OptionError("global_batch_size must be at least 1, not %r"
-                                  % (global_batch_size,))
-            opt.global_batch_size = global_batch_size
-        opt.n_epochs = 0 if n_epochs is None else n_epochs
+        if global_batch_size is not None and global_batch_size < 1:
+            raise OptionError("global_batch_size must be at least 1, not %r"
+                              % (global_batch_size,))
         if n_epochs is not None and n_epochs < 1:
             raise OptionError("n_epochs must be at least 1 or None, not %r" % (n_epochs,))
-        opt.n_workers, opt.n_slots = _workers(workers), prefetch
         if not stall_timeout > 0:
             raise OptionError("stall_timeout must be more than 0 seconds, not %r"
                               % (stall_timeout,))
         opt.stall_timeout_ms = min(2**31 - 1, max(1, int(stall_timeout * 1000)))
-        opt.max_bad_run = max_bad_run
-        opt.n_device_buffers, opt.device_normalize = device_buffers, bool(device_normalize)
-        opt.digest_pixels = bool(digest_pixels)
+        opt.device_normalize, opt.digest_pixels = bool(device_normalize), bool(digest_pixels)
+        rank, world_size = _world(rank, world_size)
+        for field, name, value in (
+                ("rank", "rank", rank), ("world_size", "world_size", world_size),
+                ("batch_size", "batch_size", batch_size),
+                ("global_batch_size", "global_batch_size", global_batch_size or 0),
+                ("n_epochs", "n_epochs", n_epochs or 0), ("n_slots", "prefetch", prefetch),
+                ("n_workers", "workers", _workers(workers)),
+                ("max_bad_run", "max_bad_run", max_bad_run),
+                ("n_device_buffers", "device_buffers", device_buffers),
+                ("device", "device", _device(device))):
+            _put(opt, field, name, value)
     except (TypeError, ValueError, OverflowError) as e:
         raise e if isinstance(e, OptionError) else OptionError(str(e)) from None
     opt.io, opt.decoder = _choice("io", io, IO), _choice("decoder", decoder, DECODERS)
@@ -140,7 +157,7 @@ def make_options(
     opt.pixels = _choice("pixels", pixels, PIXELS)
     opt.on_error = _choice("on_error", on_error, POLICIES)
     opt.damaged, opt.cpu = _choice("damaged", damaged, DAMAGED), _choice("cpu", cpu, CPUS)
-    opt.pin, opt.device = _choice("pin", pin, PINS), _device(device)
+    opt.pin = _choice("pin", pin, PINS)
     opt.pin_device = _current_device() if opt.pin and opt.device < 0 else -1
     opt.guard = _choice("guard", guard, GUARDS)
     for name, value in (("max_pixels", max_pixels), ("max_side", max_side),
@@ -150,10 +167,7 @@ def make_options(
                         ("reads_ahead", reads_ahead), ("huge_pages", huge_pages),
                         ("numa_node", numa_node)):
         if value is not None:
-            try:
-                setattr(opt, name, value)
-            except TypeError:
-                raise OptionError("%s must be an int, not %r" % (name, value)) from None
+            _put(opt, name, name, value)
     _set_budget(opt, max_bad)
     if ledger is not None:
         opt.ledger_path = path_bytes(ledger)  # opt keeps the bytes alive
@@ -180,7 +194,7 @@ def _set_budget(opt: n.Options, max_bad: Any) -> None:
         if isinstance(max_bad, bool) or not isinstance(max_bad, int) or max_bad < 0:
             raise OptionError("max_bad must be a count, a fraction or None, not %r"
                               % (max_bad,))
-        opt.max_bad = max_bad
+        _put(opt, "max_bad", "max_bad", max_bad)
 
 
 def _set_transforms(opt: n.Options, transforms: Any) -> None:

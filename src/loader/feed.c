@@ -267,6 +267,8 @@ int stk_feed_take(struct stk_feed *feed, stoker_batch **out, int timeout_ms,
         }
     }
     if (feed->n_queued) {
+        /* What a mark said meanwhile is said again by the next call's. */
+        stk_error_clear(err);
         *out = feed->queue[feed->first % feed->n];
         feed->first++;
         feed->n_queued--;

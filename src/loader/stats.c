@@ -61,11 +61,12 @@ static void add_gpu(stoker_loader *loader, stoker_stats *out)
         return;
     out->copy_ns = stk_count_get(&gpu->copy_ns);
     out->copy_wait_ns = stk_count_get(&gpu->copy_wait_ns);
-    out->gpu_wait_ns = out->consumer_ns + stk_count_get(&gpu->stream_wait_ns);
+    int64_t stream_wait_ns = stk_count_get(&gpu->stream_wait_ns);
+    out->gpu_wait_ns = out->consumer_ns + stream_wait_ns;
     out->bytes_copied = stk_count_get(&gpu->bytes_copied);
     out->n_copies = stk_count_get(&gpu->n_copies);
-    /* Copy time in which nobody was waiting, at least. */
-    int64_t hidden = out->copy_ns - out->gpu_wait_ns;
+    /* At least: a stream waits for what came before it in its queue, too. */
+    int64_t hidden = out->copy_ns - stream_wait_ns;
     out->overlap_ns = hidden > 0 ? hidden : 0;
 }
 

@@ -68,7 +68,8 @@ void stk_system_get(stoker_system *out)
         full.memlock_bytes = (int64_t)limit.rlim_cur;
     huge_pages(full.huge_pages, sizeof full.huge_pages);
     libraries(&full);
-    cuda(&full);
     size_t size = out->size < sizeof full ? out->size : sizeof full;
+    if (size > offsetof(stoker_system, cuda_driver))
+        cuda(&full); /* starts the driver in this process */
     memcpy(out, &full, size);
 }

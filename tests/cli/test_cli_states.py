@@ -91,12 +91,16 @@ class Plan(Case):
         dropped = self.plan("--dropped", "--global-batch", 5, "--world", 3)
         self.assertEqual([r["id"] for r in dropped], steps[4])
 
-    def test_a_list_that_cannot_be_written_is_an_error(self):
-        with open("/dev/full", "wb") as full:
-            done = subprocess.run([STOKER, "plan", self.photos], stdout=full,
-                                  stderr=subprocess.PIPE, check=False)
-        self.assertEqual(done.returncode, 1)
-        self.assertIn(b"cannot be written", done.stderr)
+    def test_an_output_that_cannot_be_written_is_an_error(self):
+        for words in (["--help"], ["--version"], ["bench", "--help"],
+                      ["plan", self.photos], ["scan", self.photos],
+                      ["doctor", "--json"]):
+            with open("/dev/full", "wb") as full:
+                done = subprocess.run([STOKER] + words, stdout=full,
+                                      stderr=subprocess.PIPE, check=False)
+            self.assertEqual(done.returncode, 1, words)
+            self.assertIn(b"the output cannot be written: No space left",
+                          done.stderr, words)
 
     def test_a_refused_plan_prints_no_list(self):
         for words in (("--consumed", 25), ("--epoch", 2 ** 40),

@@ -17,12 +17,13 @@ STRUCTS = {
     "transform": n.Transform, "options": n.Options, "cursor": n.Cursor, "digest": n.Digest,
     "tensor": n.Tensor, "batch_info": n.BatchInfo, "stats": n.Stats, "bad": n.Bad,
 }
+HEADS = {"system": n.System}  # only the C struct's first fields
 MEMBERS = ("random_resized_crop", "resize", "crop", "flip", "normalize")
 
 
 def fields():
     """(C struct, C member path, offset, size) of all that _native.py has."""
-    for name, kind in STRUCTS.items():
+    for name, kind in {**STRUCTS, **HEADS}.items():
         for field in kind._fields_:
             member = getattr(kind, field[0])
             yield name, field[0].rstrip("_"), member.offset, member.size

@@ -290,7 +290,7 @@ RRC = stoker.RandomResizedCrop(16)
 
 REFUSED = [
     (dict(batch_size=0), "batch_size"), (dict(batch_size=-1), "batch_size"),
-    (dict(batch_size=2**62), ""), (dict(batch_size="8"), ""), (dict(batch_size=1.5), ""),
+    (dict(batch_size=2**62), ""), (dict(batch_size="8"), "^batch_size"), (dict(batch_size=1.5), "^batch_size"),
     (dict(global_batch_size=0), "global_batch_size"),
     (dict(global_batch_size=-4), "global_batch_size"),
     (dict(workers=0), "workers"), (dict(workers=-1), "workers"), (dict(workers=10**6), "worker"),
@@ -330,6 +330,10 @@ REFUSED = [
     (dict(transforms=[stoker.RandomResizedCrop(2**30)]), ""),
     (dict(ledger="/nowhere/at/all"), "/nowhere/at/all"),
     (dict(transforms=RRC), "must be a list"), (dict(dtype=float), "'float'"),
+    (dict(reads_ahead=2**32 + 8), "^reads_ahead"), (dict(prefetch=2**32 + 8), "^prefetch"),
+    (dict(workers=2**32 + 2), "^workers"), (dict(max_bad=2**64 + 1), "^max_bad"),
+    (dict(batch_size=2**64 + 8), "^batch_size"), (dict(rank=2**32, world_size=2), "^rank"),
+    (dict(device=2**32), "^device"), (dict(max_bad_run=2**64), "^max_bad_run"),
     (dict(prefetch=1), "^prefetch"), (dict(device_buffers=0), "^device_buffers"),
 ]
 
@@ -375,6 +379,17 @@ def test_refusals_are_valueerrors_and_oserrors_too(photos, small, tmp_path):
     for root in (None, 3, "a\0b"):
         with pytest.raises((TypeError, ValueError)):
             open_loader(root, small)
+
+
+def test_the_ranks_of_a_machine_share_its_usable_cpus(photos, small, monkeypatch):
+    def workers(**more):
+        with open_loader(photos, small, workers=None, **more) as loader:
+            return loader.stats()["n_workers"]
+
+    alone = workers()
+    for ranks in (1, 2, 10**6):
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", str(ranks))
+        assert workers() == max(1, alone // ranks)
 
 
 def test_a_launchers_variables_that_are_no_numbers_are_named(photos, small, monkeypatch):
