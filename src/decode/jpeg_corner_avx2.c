@@ -33,11 +33,10 @@ INLINE __m256i two_rows(const __m256i x[2])
                               _mm256_srai_epi32(x[1], STK_SHIFT_1));
 }
 
-INLINE __m256i dwords_of(__m256i a, __m256i b, const int which)
-{
-    return _mm256_castps_si256(_mm256_shuffle_ps(
-        _mm256_castsi256_ps(a), _mm256_castsi256_ps(b), which));
-}
+/* A macro, as clang wants the selection to be a constant as it is written. */
+#define DWORDS_OF(a, b, which)                                                 \
+    _mm256_castps_si256(_mm256_shuffle_ps(_mm256_castsi256_ps(a),              \
+                                          _mm256_castsi256_ps(b), which))
 
 /* Stages 1 and 2 of corners; rows: of the upper four the pairs of columns 0
  * and 2, then of 1 and 3, and of the lower four.  true: wild. */
@@ -57,8 +56,8 @@ INLINE bool first_corner(const __m256i quant[2], const struct stk_two *two,
     transform_corner(p02, p13, rounding(LEVEL << STK_SHIFT_1), x);
     for (int h = 0; h < 2; h++) {
         __m256i a = two_rows(x + 4 * h), b = two_rows(x + 4 * h + 2);
-        rows[2 * h] = dwords_of(a, b, 0x88);
-        rows[2 * h + 1] = dwords_of(a, b, 0xDD);
+        rows[2 * h] = DWORDS_OF(a, b, 0x88);
+        rows[2 * h + 1] = DWORDS_OF(a, b, 0xDD);
     }
     return is_wild(add_squares(_mm256_mulhi_epi16(p02, p02), p13));
 }
