@@ -70,6 +70,8 @@ static int check_photoshop(struct walk *walk, struct stk_span body)
         if (resource == RESOLUTION &&
             (bytes < RESOLUTION_BYTES || body.n - at < RESOLUTION_BYTES))
             return 0;
+        if (bytes > body.n - at) /* also where a size has 32 bits */
+            return 0;
         at += bytes;
         at += at & 1;
     }
