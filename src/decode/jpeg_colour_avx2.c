@@ -15,28 +15,30 @@ INLINE void store(uint8_t *at, __m256i v)
     _mm256_storeu_si256((void *)at, v);
 }
 
-/* Luma in words plus (k * c + 32768) >> 16: for any byte that equals luma
- * plus a rounded product of 2 * (c - 128) with k / 4, the factors here. */
-INLINE __m256i offset(__m256i luma, __m256i with_128, short factor)
+/* chroma: in each word cb - 128, then cr - 128; a multiply-add takes weights
+ * as bytes without sign. */
+INLINE __m256i weighed(__m256i chroma, int of_cb, int of_cr)
 {
-    const __m256i twice = _mm256_set1_epi16((short)0xfe02);
-    __m256i c = _mm256_maddubs_epi16(with_128, twice);
-    return _mm256_add_epi16(luma,
-                            _mm256_mulhrs_epi16(c, _mm256_set1_epi16(factor)));
+    return _mm256_maddubs_epi16(_mm256_set1_epi16((short)(of_cr << 8 | of_cb)),
+                                chroma);
 }
 
-/* As in the AVX-512 file, but for 128 that is added before the shift. */
-INLINE __m256i green(__m256i luma, __m256i pairs)
+/* Luma in words plus (k * c + 32768) >> 16, of twice c: for any byte that
+ * equals luma plus a rounded product with k / 4, the factors here. */
+INLINE __m256i offset(__m256i luma, __m256i twice, short factor)
 {
-    const __m256i coarse = _mm256_set1_epi16((73 << 8) | (-88 & 255));
-    const __m256i fine = _mm256_set1_epi16((46 << 8) | (-26 & 255));
-    __m256i sum = _mm256_add_epi16(
-        _mm256_add_epi16(_mm256_maddubs_epi16(pairs, coarse),
-                         _mm256_set1_epi16((short)(2038 + (128 << 8)))),
-        _mm256_srai_epi16(_mm256_maddubs_epi16(pairs, fine), 8));
-    __m256i cr = _mm256_srli_epi16(pairs, 8);
-    return _mm256_add_epi16(_mm256_sub_epi16(_mm256_srli_epi16(sum, 8), cr),
-                            luma);
+    return _mm256_add_epi16(
+        luma, _mm256_mulhrs_epi16(twice, _mm256_set1_epi16(factor)));
+}
+
+/* 22554 and 46802 in 65536ths as 44 and 91 in 128ths, and 26 and 210 in 512ths
+ * of these; right for all pairs, rounding included. */
+INLINE __m256i green(__m256i luma, __m256i chroma)
+{
+    __m256i fine = _mm256_srai_epi16(weighed(chroma, 26, 210), 9);
+    __m256i sum = _mm256_add_epi16(weighed(chroma, 44, 91), fine);
+    return _mm256_sub_epi16(luma,
+                            _mm256_mulhrs_epi16(sum, _mm256_set1_epi16(256)));
 }
 
 INLINE void convert(__m256i luma, __m256i cb, __m256i cr, uint8_t *r,
@@ -47,14 +49,15 @@ INLINE void convert(__m256i luma, __m256i cb, __m256i cr, uint8_t *r,
     const __m256i half = _mm256_set1_epi8(-128);
     __m256i low = _mm256_unpacklo_epi8(luma, zero);
     __m256i high = _mm256_unpackhi_epi8(luma, zero);
-    store(r, _mm256_packus_epi16(
-                 offset(low, _mm256_unpacklo_epi8(cr, half), RED),
-                 offset(high, _mm256_unpackhi_epi8(cr, half), RED)));
-    store(g, _mm256_packus_epi16(green(low, _mm256_unpacklo_epi8(cb, cr)),
-                                 green(high, _mm256_unpackhi_epi8(cb, cr))));
-    store(b, _mm256_packus_epi16(
-                 offset(low, _mm256_unpacklo_epi8(cb, half), BLUE),
-                 offset(high, _mm256_unpackhi_epi8(cb, half), BLUE)));
+    cb = _mm256_xor_si256(cb, half);
+    cr = _mm256_xor_si256(cr, half);
+    __m256i c_low = _mm256_unpacklo_epi8(cb, cr);
+    __m256i c_high = _mm256_unpackhi_epi8(cb, cr);
+    store(r, _mm256_packus_epi16(offset(low, weighed(c_low, 0, 2), RED),
+                                 offset(high, weighed(c_high, 0, 2), RED)));
+    store(g, _mm256_packus_epi16(green(low, c_low), green(high, c_high)));
+    store(b, _mm256_packus_epi16(offset(low, weighed(c_low, 2, 0), BLUE),
+                                 offset(high, weighed(c_high, 2, 0), BLUE)));
 }
 
 static void colour(uint8_t *const plane[3], size_t stride, int32_t n_rows,
