@@ -12,8 +12,8 @@
 #include "plan/dataset.h"
 
 enum { PATH_BYTES = 4352 };
-/* Every byte may become six, and the rest of the line is short. */
-enum { LINE_BYTES = 6 * (PATH_BYTES + (int)sizeof(stoker_error)) + 1024 };
+/* Every byte of name, shard and reason may become six; the rest is short. */
+enum { LINE_BYTES = 6 * (2 * PATH_BYTES + (int)sizeof(stoker_error)) + 1024 };
 
 int stk_ledger_open(struct stk_ledger *ledger, const char *path,
                     stoker_error *err)

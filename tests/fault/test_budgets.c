@@ -206,6 +206,37 @@ START_TEST(test_ledger_is_json_lines_whatever_the_names)
 }
 END_TEST
 
+/* A range of a shard brings two texts, and every byte of both may become six.
+ */
+START_TEST(test_longest_names_fit_a_line_of_the_ledger)
+{
+    enum { N_NAME = 5000, N_PATH = 4095 };
+    static char name[N_NAME + 1], shard[N_PATH + 1];
+    stoker_options opt = options(STOKER_MASK);
+    char path[] = "/tmp/stoker_ledger_XXXXXX";
+
+    close(mkstemp(path));
+    memset(name, 0xff, N_NAME);
+    memset(shard, 7, N_PATH);
+    photos.items[20] = (stoker_item){.source = STOKER_SOURCE_FILE,
+                                     .name = name,
+                                     .path = shard,
+                                     .offset = 1,
+                                     .length = 10};
+    opt.ledger_path = path;
+    struct verdict v = play(&opt);
+    ck_assert_int_eq(v.code, STOKER_END);
+    ck_assert_int_eq(v.n_listed, 1);
+    ck_assert_int_eq(python(path,
+                            "import json,sys\n"
+                            "x,=[json.loads(x) for x in open(sys.argv[1])]\n"
+                            "assert x[\"path\"]==\"\\udcff\"*4351\n"
+                            "assert x[\"shard\"]==\"\\7\"*4095, x"),
+                     0);
+    unlink(path);
+}
+END_TEST
+
 START_TEST(test_full_disk_under_the_ledger_is_a_sentence)
 {
     stoker_options opt = options(STOKER_MASK);
@@ -276,6 +307,7 @@ int main(void)
     tcase_add_loop_test(tc, test_budget_ends_the_run_with_its_name, 0, 11);
     tcase_add_test(tc, test_refill_is_the_same_everywhere_and_ends);
     tcase_add_test(tc, test_ledger_is_json_lines_whatever_the_names);
+    tcase_add_test(tc, test_longest_names_fit_a_line_of_the_ledger);
     tcase_add_test(tc, test_full_disk_under_the_ledger_is_a_sentence);
     tcase_add_test(tc, test_full_disk_leaves_whole_lines);
     tcase_add_test(tc, test_a_pipe_is_no_ledger);
