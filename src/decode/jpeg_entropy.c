@@ -93,7 +93,7 @@ size_t stk_entropy_scratch_bytes(void)
 
 /* Keeps the bytes that no loop has taken yet, fills the rest of the buffer,
  * and says how far the loops may go. */
-static void feed(struct stk_entropy *e)
+static void top_up(struct stk_entropy *e)
 {
     struct stk_bits *bits = &e->scan.bits;
     size_t kept = 0;
@@ -128,7 +128,7 @@ static void begin_interval(struct stk_entropy *e)
     e->interval_end = e->n_mcus;
     if (interval && interval < e->n_mcus - e->mcu)
         e->interval_end = e->mcu + interval;
-    feed(e);
+    top_up(e);
 }
 
 static uint64_t bits_taken(const struct stk_entropy *e)
@@ -149,7 +149,7 @@ static int64_t bits_left(const struct stk_entropy *e)
 static int next_interval(struct stk_entropy *e)
 {
     if (!e->source.ended)
-        feed(e);
+        top_up(e);
     if (!e->source.ended || bits_left(e) > 7 ||
         e->source.end - e->source.in < 2 || e->source.in[0] != 0xff ||
         e->source.in[1] != 0xd0 + e->next_restart)
@@ -289,7 +289,7 @@ static uint32_t run(struct stk_entropy *e, uint32_t n, int16_t *blocks)
     if (scan->bits.p > scan->limit) {
         if (e->source.ended)
             return 0;
-        feed(e);
+        top_up(e);
     }
     if (n > e->interval_end - e->mcu)
         n = (uint32_t)(e->interval_end - e->mcu);

@@ -54,8 +54,8 @@ int stk_gpu_open_buffers(struct stk_gpu *gpu, const stoker_options *opt,
                          size_t raw_bytes, size_t image_bytes,
                          stoker_error *err);
 
-/* Starts registering home's buffers, and then, in host mode, handing marked
- * ones back. */
+/* pinner.c: starts registering home's buffers and then, in host mode, handing
+ * marked ones back. */
 int stk_gpu_start(struct stk_gpu *gpu, struct stk_home *home,
                   stoker_error *err);
 /* 0, or -ETIMEDOUT: the driver hangs. */

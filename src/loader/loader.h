@@ -73,9 +73,11 @@ int stk_loader_seek(stoker_loader *loader, const stoker_cursor *to,
                     stoker_error *err);
 void stk_loader_cursor(stoker_loader *loader, stoker_cursor *out);
 
-/* consume.c */
+/* take.c: the next full batch out of the ring; the lease is the caller's. */
 int stk_loader_take(stoker_loader *loader, stoker_batch **out, int timeout_ms,
                     stoker_error *err);
+
+/* consume.c */
 int stk_loader_next(stoker_loader *loader, stoker_batch **out, int timeout_ms,
                     stoker_error *err);
 
