@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ctypes as c
+import operator
 import os
-from typing import Any, List
+from typing import Any, List, SupportsIndex
 
 from . import _native as n
 from .errors import DatasetError, check
@@ -34,7 +35,10 @@ def open_dataset(root: Any, items: Any, hash_sizes: bool, allow_empty: bool) -> 
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise ValueError("items[%d] must be (path or bytes, label), not %.60r" % (i, pair))
         source, label = pair
-        item.label, item.length = label, -1
+        if not isinstance(label, SupportsIndex) or not -2**63 <= operator.index(label) < 2**63:
+            raise ValueError("items[%d]: the label must be an int of 64 bits, not %.60r"
+                             % (i, label))
+        item.label, item.length = operator.index(label), -1
         if isinstance(source, (bytes, bytearray, memoryview)):
             data = bytes(source)
             keep.append(data)

@@ -20,7 +20,7 @@ from .digest import check_sum, digest_dict, digest_sum, value
 from .ends import close_handle, free, rest_at_exit
 from .epoch import EpochIterator
 from .errors import BusyError, OptionError, StateError, check, from_native
-from .options import as_argument, make_options
+from .options import as_argument, as_int, make_options
 from .state import from_bytes, from_dict, to_bytes, to_dict
 from .transforms import Transform
 
@@ -154,11 +154,11 @@ class ImageLoader:
 
     def path(self, id: int) -> str:
         """The file of a sample, as it can be opened. Raises IndexError."""
-        return path_of(self._dataset, id)
+        return path_of(self._dataset, as_int("id", id))
 
     def label(self, id: int) -> int:
         """The label of a sample. Raises IndexError."""
-        if not 0 <= id < self._n:
+        if not 0 <= as_int("id", id) < self._n:
             raise IndexError("no sample %r in 0 ... %d" % (id, self._n - 1))
         return int(n.lib.stoker_dataset_label(self._dataset, id))
 
@@ -189,9 +189,9 @@ class ImageLoader:
         """The next ``iter`` plays this epoch: from its start, or from where
         it stands if it is the current one."""
         with self._lock:
-            if epoch < 0:
-                raise OptionError("epoch must be at least 0, not %r" % (epoch,))
-            self._pending = epoch
+            if not 0 <= as_int("epoch", epoch) < 2**40:
+                raise OptionError("epoch must be in 0 ... 2^40 - 1, not %r" % (epoch,))
+            self._pending = int(epoch)
 
     def _seek(self, epoch: int, consumed: int) -> None:
         cursor = self._cursor()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ctypes as c
+import math
+import numbers
+import operator
 import os
 import sys
 from typing import Any, Dict, Optional, Tuple
@@ -22,6 +25,14 @@ PIXELS = {"pillow13": 0, "pillow12": 1}
 CPUS = {"auto": 0, "scalar": 1, "avx2": 2, "avx512": 3, "vec128": 4}
 GUARDS = {"streams": 0, "context": 1}
 PINS = {False: 0, True: 1, "auto": 1, "require": 2, "off": 0}
+
+
+def as_int(name: str, value: Any) -> int:
+    """An int, numpy's too."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise OptionError("%s must be an int, not %r" % (name, value)) from None
 
 
 def _put(opt: n.Options, field: str, name: str, value: Any) -> None:
@@ -75,7 +86,7 @@ def _world(rank: Optional[int], world_size: Optional[int]) -> Tuple[int, int]:
 
 def _workers(workers: Optional[int]) -> int:
     if workers is not None:
-        if workers < 1:
+        if as_int("workers", workers) < 1:
             raise OptionError("workers must be at least 1, not %r" % (workers,))
         return workers
     local = _of_launcher("LOCAL_WORLD_SIZE") if "LOCAL_WORLD_SIZE" in os.environ else 1
@@ -126,15 +137,15 @@ def make_options(
     opt = n.Options()
     n.lib.stoker_options_init(c.byref(opt), c.sizeof(opt))
     try:
-        opt.seed = seed % 2**64
+        opt.seed = as_int("seed", seed) % 2**64
         opt.shuffle, opt.drop_last = bool(shuffle), bool(drop_last)
-        if global_batch_size is not None and global_batch_size < 1:
+        if global_batch_size is not None and as_int("global_batch_size", global_batch_size) < 1:
             raise OptionError("global_batch_size must be at least 1, not %r"
                               % (global_batch_size,))
-        if n_epochs is not None and n_epochs < 1:
+        if n_epochs is not None and as_int("n_epochs", n_epochs) < 1:
             raise OptionError("n_epochs must be at least 1 or None, not %r" % (n_epochs,))
-        if not stall_timeout > 0:
-            raise OptionError("stall_timeout must be more than 0 seconds, not %r"
+        if not isinstance(stall_timeout, numbers.Real) or not 0 < stall_timeout < math.inf:
+            raise OptionError("stall_timeout must be a number of seconds above 0, not %r"
                               % (stall_timeout,))
         opt.stall_timeout_ms = min(2**31 - 1, max(1, int(stall_timeout * 1000)))
         opt.device_normalize, opt.digest_pixels = bool(device_normalize), bool(digest_pixels)

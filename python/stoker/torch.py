@@ -59,6 +59,7 @@ class ImageLoader(_ImageLoader, IterableDataset):
         for name in _OTHERS.keys() & arguments.keys():
             raise TypeError("stoker's loader has no %s; see %s" % (name, _OTHERS[name]))
         self._fields = tuple(fields)
+        _batch_class(self._fields)  # a field named twice is refused here
         self._last: Optional[Field] = None
         super().__init__(root, **arguments)
 

@@ -34,13 +34,15 @@ REFUSED = [
     (dict(max_bad=-1), "max_bad"), (dict(max_bad=True), "max_bad"),
     (dict(max_bad=math.nan), "max_bad"), (dict(max_bad=-0.5), "max_bad"),
     (dict(max_bad=1.5), "max_bad"), (dict(max_bad_run=-1), "max_bad_run"),
-    (dict(stall_timeout=math.nan), ""), (dict(stall_timeout=-1), "stall_timeout"),
-    (dict(stall_timeout="x"), ""), (dict(stall_timeout=math.inf), ""),
+    (dict(stall_timeout=math.nan), "^stall_timeout"), (dict(stall_timeout=-1), "stall_timeout"),
+    (dict(stall_timeout="x"), "^stall_timeout"), (dict(stall_timeout=None), "^stall_timeout"),
+    (dict(stall_timeout=math.inf), "^stall_timeout"), (dict(workers="2"), "^workers"),
+    (dict(n_epochs=1.5), "^n_epochs"), (dict(global_batch_size="8"), "^global_batch_size"),
     (dict(max_pixels=0), "max_pixels"), (dict(max_side=-1), "max_side"),
     (dict(max_file_bytes=0), "max_file_bytes"), (dict(reads_ahead=0), "reads_ahead"),
     (dict(reads_ahead=65), "reads_ahead"), (dict(reads_ahead="x"), ""),
     (dict(max_pixels=1.5), ""),
-    (dict(seed="x"), ""), (dict(transforms=[1]), r"transforms\[0\]"),
+    (dict(seed="x"), "^seed"), (dict(seed=None), "^seed"), (dict(seed=1.5), "^seed"), (dict(transforms=[1]), r"transforms\[0\]"),
     (dict(transforms=[RRC, RRC]), "RandomResizedCrop"),
     (dict(transforms=[stoker.Resize(16)]), "Resize"),
     (dict(transforms=[]), ""),
@@ -126,3 +128,20 @@ def test_a_launchers_variables_that_are_no_numbers_are_named(photos, small, monk
             patch.setenv(name, "first")
             with pytest.raises(stoker.OptionError, match="%s is 'first'" % name):
                 open_loader(photos, small, workers=None)
+
+
+def test_epochs_and_ids_that_are_no_ints_are_refused(photos, small):
+    with open_loader(photos, small) as loader:
+        for wrong in (1.5, "1", None, -1, 2**40):
+            with pytest.raises(stoker.OptionError, match="^epoch"):
+                loader.set_epoch(wrong)
+        for call in (loader.path, loader.label):
+            for wrong in (1.5, "1", None):
+                with pytest.raises(stoker.OptionError, match="^id must be an int"):
+                    call(wrong)
+
+
+def test_labels_that_are_no_ints_of_64_bits_are_refused(small):
+    for wrong in ("1", 1.5, None, 2**63, -2**63 - 1):
+        with pytest.raises(ValueError, match=r"items\[0\]: the label"):
+            stoker.ImageLoader.from_items([(b"x", wrong)], transforms=small)

@@ -92,6 +92,8 @@ def test_a_data_loaders_arguments_are_answered_by_our_names(photos, small):
 
 
 def test_fields_that_are_a_text_are_refused(photos, small):
+    with pytest.raises(ValueError, match="duplicate"):
+        open_loader(photos, small, fields=("id", "id"))
     with pytest.raises(ValueError, match="not 'image'"):
         open_loader(photos, small, fields="image")
 
