@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes as c
 import operator
 import os
-from typing import Any, List, SupportsIndex
+from typing import Any, List
 
 from . import _native as n
 from .errors import DatasetError, check
@@ -35,10 +35,14 @@ def open_dataset(root: Any, items: Any, hash_sizes: bool, allow_empty: bool) -> 
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise ValueError("items[%d] must be (path or bytes, label), not %.60r" % (i, pair))
         source, label = pair
-        if not isinstance(label, SupportsIndex) or not -2**63 <= operator.index(label) < 2**63:
+        try:
+            item.label, item.length = operator.index(label), -1
+            fits = item.label == label  # ctypes cuts what is larger
+        except TypeError:
+            fits = False
+        if not fits:
             raise ValueError("items[%d]: the label must be an int of 64 bits, not %.60r"
                              % (i, label))
-        item.label, item.length = operator.index(label), -1
         if isinstance(source, (bytes, bytearray, memoryview)):
             data = bytes(source)
             keep.append(data)

@@ -142,6 +142,6 @@ def test_epochs_and_ids_that_are_no_ints_are_refused(photos, small):
 
 
 def test_labels_that_are_no_ints_of_64_bits_are_refused(small):
-    for wrong in ("1", 1.5, None, 2**63, -2**63 - 1):
+    for wrong in ("1", 0.0, 1.5, None, 2**63, -2**63 - 1):
         with pytest.raises(ValueError, match=r"items\[0\]: the label"):
             stoker.ImageLoader.from_items([(b"x", wrong)], transforms=small)
