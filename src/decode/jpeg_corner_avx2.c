@@ -6,11 +6,6 @@
 
 #include "decode/jpeg_idct_avx2.h"
 
-/* The corner's rows 0 and 2 in pairs, and 1 and 3; columns 0, 2, 1, 3, so that
- * words of rows are such pairs again. */
-#define CORNER_EVEN 0, 3, 5, 12, 1, 8, 6, 17
-#define CORNER_ODD  2, 9, 7, 18, 4, 11, 13, 24
-
 /* The same where 4 ... 7 are zero; pairs (0, 2) and (1, 3). */
 INLINE void transform_corner(__m256i p02, __m256i p13, __m256i add,
                              __m256i out[8])
@@ -47,10 +42,13 @@ INLINE bool first_corner(const __m256i quant[2], const struct stk_two *two,
 
     load_chunks(two, 0, chunk);
     load_chunks(two, 2, chunk);
-    __m256i p02 = OR(OR(PART(0, CORNER_EVEN), PART(1, CORNER_EVEN)),
-                     PART(2, CORNER_EVEN));
-    __m256i p13 = OR(OR(PART(0, CORNER_ODD), PART(1, CORNER_ODD)),
-                     OR(PART(2, CORNER_ODD), PART(3, CORNER_ODD)));
+    /* Scan order 0 3 5 12 1 8 6 17 and 2 9 7 18 4 11 13 24: columns 0, 2, 1,
+     * 3, so that words of rows are such pairs again. */
+    __m256i p02 = WORDS(chunk[0], 0x10, chunk[1]);
+    p02 = WORDS(ARRANGED(p02, 0, 3, 5, 4, 1, 0, 6, 0), 0x20, UP(chunk[1], 5));
+    p02 = WORDS(p02, 0x80, UP(chunk[2], 6));
+    __m256i p13 = WORDS(WORDS(chunk[0], 0x2A, chunk[1]), 0x01, chunk[3]);
+    p13 = WORDS(ARRANGED(p13, 2, 1, 7, 0, 4, 3, 5, 0), 0x08, UP(chunk[2], 1));
     p02 = _mm256_mullo_epi16(p02, quant[0]);
     p13 = _mm256_mullo_epi16(p13, quant[1]);
     transform_corner(p02, p13, rounding(LEVEL << STK_SHIFT_1), x);

@@ -8,16 +8,6 @@
  * before, since branches between blocks are mispredicted. */
 #include "decode/jpeg_idct_avx2.h"
 
-/* As in stk_jpeg_quant, lane by lane. */
-#define LANE_0 0, 10, 1, 19, 5, 23, 6, 32
-#define LANE_1 14, 39, 15, 45, 27, 52, 28, 54
-#define LANE_2 2, 20, 4, 22, 7, 33, 13, 38
-#define LANE_3 16, 46, 26, 51, 29, 55, 42, 60
-#define LANE_4 3, 21, 8, 34, 12, 37, 17, 47
-#define LANE_5 25, 50, 30, 56, 41, 59, 43, 61
-#define LANE_6 9, 35, 11, 36, 18, 48, 24, 49
-#define LANE_7 31, 57, 40, 58, 44, 62, 53, 63
-
 /* p: pairs (0, 4), (1, 5), (2, 6), (3, 7); of the first sum and difference
  * are left, with what is to be added to all.  out in 32 bits, not shifted. */
 INLINE void transform(const __m256i p[4], __m256i sum, __m256i difference,
@@ -46,48 +36,65 @@ INLINE __m256i dequantised(const struct stk_jpeg_quant *quant, int lane,
     return _mm256_mullo_epi16(v, _mm256_broadcastsi128_si256(*q));
 }
 
-/* Stage 1: from scan order to lanes of pairs, those of the left columns first.
- * Lane by lane, so that all stays in registers.  true: wild. */
-INLINE bool order(const struct stk_jpeg_quant *quant, const struct stk_two *two,
-                  __m256i lane[8])
+/* From scan order to stk_jpeg_quant's lanes: words that stand at different
+ * places of their chunks are put together first, so that a lane takes one
+ * shuffle.  What is left has to move by as much, or not at all. */
+INLINE void order(const __m256i c[8], __m256i lane[8])
 {
-    __m256i chunk[8], left = _mm256_setzero_si256(), right = left;
+    /* 0 10 1 19 5 23 6 32 */
+    lane[0] = WORDS(WORDS(c[0], 0x04, c[1]), 0x88, c[2]);
+    lane[0] =
+        WORDS(ARRANGED(lane[0], 0, 2, 1, 3, 5, 7, 6, 0), 0x80, UP(c[4], 7));
+    /* 14 39 15 45 27 52 28 54 */
+    lane[1] = WORDS(WORDS(c[1], 0x20, c[5]), 0x18, c[3]);
+    lane[1] =
+        WORDS(ARRANGED(lane[1], 6, 0, 7, 5, 3, 0, 4, 0), 0x02, DOWN(c[4], 6));
+    lane[1] = WORDS(lane[1], 0xA0, UP(c[6], 1));
+    /* 2 20 4 22 7 33 13 38 */
+    lane[2] = WORDS(WORDS(c[0], 0x20, c[1]), 0x42, c[4]);
+    lane[2] =
+        WORDS(ARRANGED(lane[2], 2, 0, 4, 0, 7, 1, 5, 6), 0x0A, DOWN(c[2], 3));
+    /* 16 46 26 51 29 55 42 60 */
+    lane[3] = WORDS(WORDS(c[2], 0x44, c[5]), 0x20, c[3]);
+    lane[3] = WORDS(WORDS(lane[3], 0x88, c[6]), 0x10, c[7]);
+    lane[3] = WORDS(ARRANGED(lane[3], 0, 6, 0, 3, 5, 7, 2, 4), 0x04, c[3]);
+    /* 3 21 8 34 12 37 17 47 */
+    lane[4] = WORDS(WORDS(c[0], 0x22, c[2]), 0x11, c[1]);
+    lane[4] = WORDS(WORDS(lane[4], 0x04, c[4]), 0x80, c[5]);
+    lane[4] = WORDS(ARRANGED(lane[4], 3, 5, 0, 2, 4, 0, 1, 7), 0x20, c[4]);
+    /* 25 50 30 56 41 59 43 61 */
+    lane[5] = WORDS(WORDS(c[3], 0x04, c[6]), 0x29, c[7]);
+    lane[5] =
+        WORDS(ARRANGED(lane[5], 1, 2, 6, 0, 0, 3, 0, 5), 0x50, UP(c[5], 3));
+    /* 9 35 11 36 18 48 24 49 */
+    lane[6] = WORDS(WORDS(c[4], 0x04, c[2]), 0x03, c[6]);
+    lane[6] =
+        WORDS(ARRANGED(lane[6], 0, 3, 0, 4, 2, 0, 0, 1), 0x05, DOWN(c[1], 1));
+    lane[6] = WORDS(lane[6], 0x40, UP(c[3], 6));
+    /* 31 57 40 58 44 62 53 63 */
+    lane[7] = WORDS(WORDS(c[7], 0x80, c[3]), 0x11, c[5]);
+    lane[7] =
+        WORDS(ARRANGED(WORDS(lane[7], 0x20, c[6]), 7, 1, 0, 2, 4, 6, 5, 0),
+              0x80, c[7]);
+}
+
+/* Stage 1: to lanes of pairs, dequantised, those of the left columns first.
+ * true: wild. */
+INLINE bool order_two(const struct stk_jpeg_quant *quant,
+                      const struct stk_two *two, __m256i to[8])
+{
+    __m256i chunk[8], lane[8];
+    __m256i sum[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
 
     for (int c = 0; c < 8; c += 2)
         load_chunks(two, c, chunk);
-#define KEEP(sum, to, l, parts)                                                \
-    lane[to] = dequantised(quant, l, parts);                                   \
-    sum = add_squares(sum, lane[to])
-    KEEP(left, 0, 0,
-         OR(OR(PART(0, LANE_0), PART(1, LANE_0)),
-            OR(PART(2, LANE_0), PART(4, LANE_0))));
-    KEEP(left, 1, 2,
-         OR(OR(PART(0, LANE_2), PART(1, LANE_2)),
-            OR(PART(2, LANE_2), PART(4, LANE_2))));
-    KEEP(left, 2, 4,
-         OR(OR(OR(PART(0, LANE_4), PART(1, LANE_4)),
-               OR(PART(2, LANE_4), PART(4, LANE_4))),
-            PART(5, LANE_4)));
-    KEEP(left, 3, 6,
-         OR(OR(OR(PART(1, LANE_6), PART(2, LANE_6)),
-               OR(PART(3, LANE_6), PART(4, LANE_6))),
-            PART(6, LANE_6)));
-    KEEP(right, 4, 1,
-         OR(OR(OR(PART(1, LANE_1), PART(3, LANE_1)),
-               OR(PART(4, LANE_1), PART(5, LANE_1))),
-            PART(6, LANE_1)));
-    KEEP(right, 5, 3,
-         OR(OR(OR(PART(2, LANE_3), PART(3, LANE_3)),
-               OR(PART(5, LANE_3), PART(6, LANE_3))),
-            PART(7, LANE_3)));
-    KEEP(right, 6, 5,
-         OR(OR(PART(3, LANE_5), PART(5, LANE_5)),
-            OR(PART(6, LANE_5), PART(7, LANE_5))));
-    KEEP(right, 7, 7,
-         OR(OR(PART(3, LANE_7), PART(5, LANE_7)),
-            OR(PART(6, LANE_7), PART(7, LANE_7))));
-#undef KEEP
-    return is_wild(_mm256_max_epi16(left, right));
+    order(chunk, lane);
+    for (int l = 0; l < 8; l++) {
+        __m256i v = dequantised(quant, l, lane[l]);
+        sum[l & 1] = add_squares(sum[l & 1], v);
+        to[l / 2 + 4 * (l & 1)] = v;
+    }
+    return is_wild(_mm256_max_epi16(sum[0], sum[1]));
 }
 
 /* Stage 2: the first pass, to rows of pairs of columns c and c + 4. */
@@ -125,6 +132,8 @@ INLINE void second_pass(const __m256i rows[8], uint8_t *out, size_t stride)
         put_four_rows(x, out, stride);
     }
 }
+
+#define OR(a, b) _mm256_or_si256(a, b)
 
 /* Which pairs have nothing but DC, and which besides nothing outside of the
  * corner (scan order 0 ... 9, 11 ... 13, 17, 18, 24). */
@@ -168,7 +177,7 @@ static void transform_pairs(const struct stk_jpeg_quant *quant,
         int n = 0;
         for (; n < STK_TWO_BATCH && which; n++, which &= which - 1) {
             of[n] = two + __builtin_ctzll(which);
-            wild |= (unsigned)order(quant, of[n], lanes[n]) << n;
+            wild |= (unsigned)order_two(quant, of[n], lanes[n]) << n;
         }
         for (int i = 0; i < n; i++)
             first_pass(lanes[i], rows[i]);

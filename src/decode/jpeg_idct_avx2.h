@@ -64,17 +64,16 @@ void stk_jpeg_flats_avx2(const struct stk_jpeg_quant *quant,
 void stk_jpeg_two_exact(const struct stk_jpeg_quant *quant,
                         const struct stk_two *two, size_t stride);
 
-/* Places of eight coefficients, in indices into scan order, among the eight
- * of chunk c, for a byte shuffle: the same in both lanes. */
-#define BYTE(z, c, i) (int8_t)((z) / 8 == (c) ? (z) % 8 * 2 + (i) : -128)
-#define WORD(z, c)    BYTE(z, c, 0), BYTE(z, c, 1)
-#define HALF(c, a, b, d, e, f, g, h, i)                                        \
-    WORD(a, c), WORD(b, c), WORD(d, c), WORD(e, c), WORD(f, c), WORD(g, c),    \
-        WORD(h, c), WORD(i, c)
-#define PLACES(c, ...)                                                         \
-    _mm256_setr_epi8(HALF(c, __VA_ARGS__), HALF(c, __VA_ARGS__))
-#define PART(c, ...) _mm256_shuffle_epi8(chunk[c], PLACES(c, __VA_ARGS__))
-#define OR(a, b)     _mm256_or_si256(a, b)
+/* In each lane: words of a, but those of the mask of b. */
+#define WORDS(a, mask, b) _mm256_blend_epi16(a, b, mask)
+/* The words that stood at these places, and all words moved by n places. */
+#define WORD(p) 2 * (p), 2 * (p) + 1
+#define ARRANGED(v, a, b, c, d, e, f, g, h)                                    \
+    _mm256_shuffle_epi8(v, _mm256_broadcastsi128_si256(_mm_setr_epi8(          \
+                               WORD(a), WORD(b), WORD(c), WORD(d), WORD(e),    \
+                               WORD(f), WORD(g), WORD(h))))
+#define UP(v, n)   _mm256_slli_si256(v, 2 * (n))
+#define DOWN(v, n) _mm256_srli_si256(v, 2 * (n))
 
 INLINE __m256i load(const void *at)
 {
