@@ -88,14 +88,15 @@ static void top_up(struct stk_worker *worker)
             worker->is_out_of_tickets = !take_ticket(worker, &worker->jobs[i]);
 }
 
-/* Takes finished reads in; with wait, sleeps for the first of them. */
+/* Takes finished reads in; with wait, sleeps for the first of them.  Also a
+ * look may hang: it opens files again whose first try failed. */
 static void reap(struct stk_worker *worker, bool wait)
 {
     struct stk_read *done[STK_MAX_JOBS];
     int64_t start = stk_now_ns();
     const struct stk_job *oldest = NULL;
 
-    for (int32_t i = 0; wait && i < worker->n_jobs; i++)
+    for (int32_t i = 0; i < worker->n_jobs; i++)
         if (worker->jobs[i].state == STK_JOB_READING &&
             (!oldest || worker->jobs[i].order < oldest->order))
             oldest = &worker->jobs[i];

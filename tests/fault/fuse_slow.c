@@ -2,6 +2,7 @@
  * name is opened holds the bytes of FILE; the name's head says how it fails:
  *   hang_   reads never answer (until the mount is aborted)
  *   opens_  open never answers
+ *   again_  the first open of all is EIO, later ones never answer
  *   dirs_   a folder that never lists
  *   slow_   every read takes 50 ms
  *   once_   the first read of all is EIO
@@ -43,7 +44,9 @@ static int get(const char *path, struct stat *st, struct fuse_file_info *info)
 
 static int open_file(const char *path, struct fuse_file_info *info)
 {
-    if (is(path, "opens_"))
+    if (is(path, "again_") && atomic_fetch_add(&n_failed_once, 1) == 0)
+        return -EIO;
+    if (is(path, "opens_") || is(path, "again_"))
         sleep(3600);
     info->direct_io = 1; /* no page cache between test and fault */
     return 0;

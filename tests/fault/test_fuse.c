@@ -122,6 +122,45 @@ START_TEST(test_hang_ends_with_the_files_name_and_close_returns)
 }
 END_TEST
 
+/* The second try falls into a moment in which the worker only looks for what
+ * has been read, because it has photos in memory to go on with: enough of them
+ * for longer than the pause before that try. */
+START_TEST(test_hang_of_a_second_try_is_told_while_others_are_ready)
+{
+    enum { N_ROWS = 100, N_BATCHES = 64, N = N_ROWS * N_BATCHES };
+    static stoker_item items[N];
+    static struct photos photos;
+    stoker_options opt = photos_options(&crop);
+    stoker_dataset *ds = NULL;
+    stoker_loader *loader = NULL;
+    stoker_batch *batch;
+    char path[128];
+
+    photos_make(&photos, 1);
+    for (int i = 0; i < N; i++)
+        items[i] = photos.items[0];
+    snprintf(path, sizeof path, "%s/again_.jpg", mount_at);
+    items[0] = (stoker_item){.path = path, .length = -1};
+    opt.io = engine(_i);
+    opt.batch_size = N_ROWS;
+    opt.n_slots = N_BATCHES;
+    opt.huge_pages = 0;
+    opt.shuffle = 0;
+    opt.n_workers = 1;
+    opt.stall_timeout_ms = STALL_MS;
+    ck_assert_int_eq(
+        stoker_dataset_from_items(&ds, items, N, sizeof *items, &err), 0);
+    ck_assert_int_eq(stoker_loader_open(&loader, ds, &opt, &err), 0);
+    stoker_dataset_free(ds);
+    int rc = stoker_loader_next(loader, &batch, 5000, &err);
+    ck_assert_msg(rc == -ETIMEDOUT && strstr(err.text, "again_.jpg: stalled"),
+                  "%d %s", rc, err.text);
+    ck_assert_int_eq(stoker_loader_close(&loader), -ETIMEDOUT);
+    cut_off();
+    sleep(1); /* the lost worker comes back meanwhile */
+}
+END_TEST
+
 START_TEST(test_seek_after_a_hang_is_refused_and_close_frees_nothing)
 {
     stoker_cursor cursor = {.size = sizeof cursor};
@@ -152,6 +191,8 @@ int main(void)
                         2 * (int)(sizeof rows / sizeof rows[0]));
     tcase_add_loop_test(
         tc, test_hang_ends_with_the_files_name_and_close_returns, 0, 4);
+    tcase_add_loop_test(
+        tc, test_hang_of_a_second_try_is_told_while_others_are_ready, 0, 2);
     tcase_add_test(tc,
                    test_seek_after_a_hang_is_refused_and_close_frees_nothing);
     return fuse_rig_run(suite, tc);
