@@ -205,8 +205,9 @@ int stk_loader_start(stoker_loader *loader, stoker_error *err)
         rc = stk_gpu_start(gpu, loader->home, err);
     for (int32_t i = 0; rc == 0 && i < loader->n_workers; i++) {
         rc = stk_worker_start(&loader->workers[i], err);
-        if (rc < 0 && i > 0) {
-            rc = 0; /* those that run do the work */
+        if (rc < 0 && i > 0) { /* those that run do the work */
+            stk_error_clear(err);
+            rc = 0;
             break;
         }
     }

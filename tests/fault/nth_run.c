@@ -121,8 +121,11 @@ static int live(int io, stoker_error *err)
     if (rc == 0)
         rc = stoker_loader_open(&loader, ds, &opt, err);
     while (rc == 0 &&
-           (rc = stoker_loader_next(loader, &batch, 10000, err)) == 0)
+           (rc = stoker_loader_next(loader, &batch, 10000, err)) == 0) {
+        if (err->code || err->text[0])
+            complain("next", 0, 0, io, "a batch that came with an error");
         stoker_batch_release(batch);
+    }
     if (rc == STOKER_TIMEOUT)
         rc = -ETIME; /* nothing may hang so long */
     if (stoker_loader_close(&loader) < 0)
