@@ -97,35 +97,43 @@ INLINE bool order_two(const struct stk_jpeg_quant *quant,
     return is_wild(_mm256_max_epi16(sum[0], sum[1]));
 }
 
-/* Stage 2: the first pass, to rows of pairs of columns c and c + 4. */
-INLINE void first_pass(const __m256i lane[8], __m256i rows[8])
+/* rows: pairs of columns of four rows; p: those of columns (0, 4), (1, 5),
+ * (2, 6) and (3, 7). */
+INLINE void transpose(const __m256i rows[4], __m256i p[4])
+{
+    __m256i a = _mm256_unpacklo_epi32(rows[0], rows[1]);
+    __m256i b = _mm256_unpackhi_epi32(rows[0], rows[1]);
+    __m256i c = _mm256_unpacklo_epi32(rows[2], rows[3]);
+    __m256i d = _mm256_unpackhi_epi32(rows[2], rows[3]);
+    p[0] = _mm256_unpacklo_epi64(a, c), p[1] = _mm256_unpackhi_epi64(a, c);
+    p[2] = _mm256_unpacklo_epi64(b, d), p[3] = _mm256_unpackhi_epi64(b, d);
+}
+
+/* Stage 2: the first pass, to pairs of columns of the upper four rows and of
+ * the lower. */
+INLINE void first_pass(const __m256i lane[8], __m256i p[8])
 {
     const __m256i round[2] = {rounding(LEVEL << STK_SHIFT_1), rounding(0)};
-    __m256i x[2][8];
+    __m256i x[2][8], rows[8];
 
     for (int h = 0; h < 2; h++) {
-        const __m256i *p = lane + 4 * h;
-        transform(p, _mm256_add_epi32(round[h], MADD(p[0], STK_ONE, STK_ONE)),
-                  _mm256_add_epi32(round[h], MADD(p[0], STK_ONE, -STK_ONE)),
+        const __m256i *q = lane + 4 * h;
+        transform(q, _mm256_add_epi32(round[h], MADD(q[0], STK_ONE, STK_ONE)),
+                  _mm256_add_epi32(round[h], MADD(q[0], STK_ONE, -STK_ONE)),
                   x[h]);
     }
     for (int i = 0; i < 8; i++)
         rows[i] = _mm256_blend_epi16(
             _mm256_srli_epi32(x[0][i], STK_SHIFT_1),
             _mm256_slli_epi32(x[1][i], 16 - STK_SHIFT_1), 0xAA);
+    transpose(rows, p);
+    transpose(rows + 4, p + 4);
 }
 
 /* Stage 3. */
-INLINE void second_pass(const __m256i rows[8], uint8_t *out, size_t stride)
+INLINE void second_pass(const __m256i p[8], uint8_t *out, size_t stride)
 {
-    for (int h = 0; h < 2; h++, rows += 4, out += 4 * stride) {
-        __m256i a = _mm256_unpacklo_epi32(rows[0], rows[1]);
-        __m256i b = _mm256_unpackhi_epi32(rows[0], rows[1]);
-        __m256i c = _mm256_unpacklo_epi32(rows[2], rows[3]);
-        __m256i d = _mm256_unpackhi_epi32(rows[2], rows[3]);
-        __m256i p[4] = {
-            _mm256_unpacklo_epi64(a, c), _mm256_unpackhi_epi64(a, c),
-            _mm256_unpacklo_epi64(b, d), _mm256_unpackhi_epi64(b, d)};
+    for (int h = 0; h < 2; h++, p += 4, out += 4 * stride) {
         __m256i x[8];
         transform(p, MADD(p[0], STK_ONE, STK_ONE),
                   MADD(p[0], STK_ONE, -STK_ONE), x);
@@ -169,7 +177,7 @@ static void transform_pairs(const struct stk_jpeg_quant *quant,
                             const struct stk_two *two, uint64_t which,
                             size_t stride)
 {
-    __m256i lanes[STK_TWO_BATCH][8], rows[STK_TWO_BATCH][8];
+    __m256i lanes[STK_TWO_BATCH][8], columns[STK_TWO_BATCH][8];
     const struct stk_two *of[STK_TWO_BATCH];
 
     while (which) {
@@ -180,9 +188,9 @@ static void transform_pairs(const struct stk_jpeg_quant *quant,
             wild |= (unsigned)order_two(quant, of[n], lanes[n]) << n;
         }
         for (int i = 0; i < n; i++)
-            first_pass(lanes[i], rows[i]);
+            first_pass(lanes[i], columns[i]);
         for (int i = 0; i < n; i++)
-            second_pass(rows[i], of[i]->out, stride);
+            second_pass(columns[i], of[i]->out, stride);
         for (; wild; wild &= wild - 1)
             stk_jpeg_two_exact(quant, of[__builtin_ctz(wild)], stride);
     }
