@@ -4,13 +4,14 @@
 
 enum { BLOCK = 256 };
 
-/* Not 0 when a byte 0xFF in the block is followed by other than 0.  Reads
- * BLOCK + 1 bytes. */
+/* Not 0 when a byte 0xFF in the block is followed by other than 0: what
+ * follows it, masked, since compilers turn two truth values into many more
+ * operations.  Reads BLOCK + 1 bytes. */
 static uint8_t has_marker(const uint8_t *p)
 {
     uint8_t any = 0;
     for (int i = 0; i < BLOCK; i++)
-        any |= (uint8_t)((p[i] == 0xFF) & (p[i + 1] != 0));
+        any |= (uint8_t)(-(p[i] == 0xFF) & p[i + 1]);
     return any;
 }
 
