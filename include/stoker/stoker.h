@@ -722,8 +722,10 @@ typedef struct stoker_limit {
     char binding[32];   /* which term binds */
 } stoker_limit;
 
-/* Measures up to n_samples of the plan's first, in memory.  Any thread.
- * Returns 0 or what reading or decoding them failed with. */
+/* Measures up to n_samples of the plan's first; bad ones are left out.  Any
+ * thread.
+ * Returns 0; what one of them failed with where none is good; -EAGAIN on a
+ * machine that is too busy to measure; -EINVAL, -ENOMEM, -ENOTSUP. */
 STOKER_API int stoker_limit_measure(stoker_dataset *ds,
                                     const stoker_options *opt,
                                     int64_t n_samples, stoker_limit *out,

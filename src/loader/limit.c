@@ -31,8 +31,9 @@ struct share {
     struct stk_stages rounds[CHUNK][N_ROUNDS];
     double sum_ns[STK_N_STAGES]; /* in the order of struct stk_stages */
     int64_t n_samples, n_bytes, copy_ns;
-    int rc;
+    int rc; /* < 0: nothing could be measured */
     stoker_error error;
+    stoker_error bad; /* the first bad sample's; code 0: none was bad */
 };
 
 static int64_t median_of(int64_t a, int64_t b, int64_t c)
@@ -61,6 +62,7 @@ static void study_chunk(struct share *p, int64_t first)
     const struct stk_study *study = p->study;
     int64_t n_bytes[CHUNK] = {0}, n = 0;
     int n_good[CHUNK] = {0};
+    stoker_error err;
 
     for (int try = 0; try < N_TRIES; try++)
         for (int i = 0; i < CHUNK; i++) {
@@ -68,7 +70,9 @@ static void study_chunk(struct share *p, int64_t first)
             if (t >= study->n_samples || n_good[i] == N_ROUNDS ||
                 n_bytes[i] < 0)
                 continue;
-            n = stk_stager_run(&p->stager, t, &p->rounds[i][n_good[i]]);
+            n = stk_stager_run(&p->stager, t, &p->rounds[i][n_good[i]], &err);
+            if (n < 0 && !p->bad.code)
+                p->bad = err;
             n_good[i] += n > 0;
             n_bytes[i] = n ? n : n_bytes[i];
         }
@@ -167,6 +171,33 @@ static void conclude(const struct stk_study *study, const struct share *shares,
                                             : "CPU");
 }
 
+/* What the threads ended with: an error where nothing could be measured. */
+static int verdict(const struct stk_study *study, const struct share *shares,
+                   stoker_error *err)
+{
+    const struct share *bad = NULL;
+    int64_t n = 0;
+
+    for (int32_t i = 0; i < study->n_threads; i++) {
+        const struct share *p = &shares[i];
+        if (p->rc < 0) {
+            *err = p->error;
+            return p->rc;
+        }
+        if (p->bad.code && !bad)
+            bad = p;
+        n += p->n_samples;
+    }
+    if (n > 0)
+        return 0;
+    if (!bad)
+        return stk_fail(err, -EAGAIN,
+                        "limit: the machine is too busy: other threads had "
+                        "the CPU in every run");
+    *err = bad->bad;
+    return err->code;
+}
+
 int stk_limit_measure(stoker_dataset *ds, const stoker_options *opt,
                       int64_t n_samples, stoker_limit *out, stoker_error *err)
 {
@@ -182,6 +213,9 @@ int stk_limit_measure(stoker_dataset *ds, const stoker_options *opt,
         rc = stk_plan_init(&study.plan, opt, stk_dataset_n(ds), 0, 0, err);
     if (rc < 0)
         return rc;
+    int64_t n_tickets = stk_plan_n_tickets(&study.plan);
+    if (study.n_samples > n_tickets)
+        study.n_samples = n_tickets;
     stk_limits_set(&study.limits, opt, cpu);
     study.n_threads = opt->n_workers ? opt->n_workers : stk_cpu_usable();
     struct share *shares =
@@ -196,13 +230,10 @@ int stk_limit_measure(stoker_dataset *ds, const stoker_options *opt,
         if (rc < 0)
             stk_fail(err, rc, "limit: cannot start a thread");
     }
-    for (int32_t i = 0; i < study.n_threads; i++) {
+    for (int32_t i = 0; i < study.n_threads; i++)
         stk_thread_join(&shares[i].thread, STK_NEVER);
-        if (rc == 0 && shares[i].rc < 0) {
-            rc = shares[i].rc;
-            *err = shares[i].error;
-        }
-    }
+    if (rc == 0)
+        rc = verdict(&study, shares, err);
     if (rc == 0)
         conclude(&study, shares, out);
     stk_free(shares);

@@ -127,11 +127,12 @@ static int run_once(struct stk_stager *s, struct stk_span bytes, int64_t id,
         return rc;
     const struct stk_key key = {study->opt->seed, (uint64_t)epoch,
                                 (uint64_t)id};
+    stoker_error why;
     rc = stk_recipe_make(&study->program, key, image.width, image.height,
-                         &geometry, err);
+                         &geometry, &why);
     now->probe = stk_now_ns() - start;
     if (rc < 0)
-        return rc;
+        return stk_fail(err, rc, "%s: %s", s->job.path, why.text);
     rc = 1;
     if (image.format == STK_FORMAT_JPEG && image.regular &&
         study->limits.decoder == STOKER_DECODER_AUTO)
@@ -141,38 +142,60 @@ static int run_once(struct stk_stager *s, struct stk_span bytes, int64_t id,
     return rc;
 }
 
-int64_t stk_stager_run(struct stk_stager *s, int64_t t, struct stk_stages *now)
+/* Finds the ticket's sample; its name, or its path, is in job.path. */
+static int find(struct stk_stager *s, int64_t t, struct stk_part *part,
+                stoker_error *err)
 {
     const struct stk_study *study = s->study;
+    struct stk_job *job = &s->job;
+
+    if (stk_plan_ticket(&study->plan, t, &job->ticket) != 0 ||
+        job->ticket.id < 0)
+        return stk_fail(err, -ENODATA, "limit: no sample in this rank's share");
+    stk_dataset_part(study->dataset, job->ticket.id, job->path,
+                     sizeof job->path, part);
+    if (part->source == STOKER_SOURCE_MEMORY) { /* errors want a name */
+        stk_dataset_name(study->dataset, job->ticket.id, job->path,
+                         sizeof job->path);
+        part->path = job->path;
+    }
+    return 0;
+}
+
+int64_t stk_stager_run(struct stk_stager *s, int64_t t, struct stk_stages *now,
+                       stoker_error *err)
+{
     struct stk_read *read = stk_io_read(s->io, 0), *done;
     struct stk_part part;
-    stoker_error err;
+    bool is_alone = true;
 
     *now = (struct stk_stages){0};
-    if (stk_plan_ticket(&study->plan, t, &s->job.ticket) != 0 ||
-        s->job.ticket.id < 0 ||
-        stk_dataset_part(study->dataset, s->job.ticket.id, s->job.path,
-                         sizeof s->job.path, &part) < 0)
-        return -1;
+    int rc = find(s, t, &part, err);
+    if (rc < 0)
+        return rc;
+    int64_t id = s->job.ticket.id;
     int64_t start = stk_now_ns();
     stk_io_submit(s->io, read, &part);
     while (stk_io_reap(s->io, &done, 1, 1000) == 0)
         ;
     now->read = stk_now_ns() - start;
-    int rc = read->result;
+    rc = read->result;
     int64_t n_bytes = (int64_t)read->bytes.n;
-    bool is_alone = true;
-    if (rc == 0) {
+    if (rc < 0) {
+        *err = read->error;
+        stk_fail_at(err, STOKER_STAGE_READ, id, rc);
+    } else {
         int64_t cpu = stk_thread_cpu_ns();
         start = stk_now_ns();
-        rc = run_once(s, read->bytes, s->job.ticket.id, s->job.ticket.epoch,
-                      now, &err);
+        rc = run_once(s, read->bytes, id, s->job.ticket.epoch, now, err);
         int64_t passed = stk_now_ns() - start;
         is_alone = passed - (stk_thread_cpu_ns() - cpu) < passed / AWAY_SHARE;
+        if (rc < 0)
+            stk_fail_at(err, STOKER_STAGE_DECODE, id, rc);
     }
     stk_decoder_end(s->decoder);
     stk_io_recycle(s->io, read);
-    return rc < 0 ? -1 : is_alone ? n_bytes : 0;
+    return rc < 0 ? rc : is_alone ? n_bytes : 0;
 }
 
 int stk_stager_open(struct stk_stager *s, const struct stk_study *study,

@@ -48,9 +48,9 @@ int stk_stager_open(struct stk_stager *s, const struct stk_study *study,
 void stk_stager_close(struct stk_stager *s);
 
 /* Reads the ticket's sample and runs it through.  Returns its bytes; 0: the
- * thread did not have its CPU all the time, so the times are no good; or < 0:
- * the sample is bad. */
+ * thread did not have its CPU all the time, so the times are no good; or what
+ * the sample is refused with. */
 int64_t stk_stager_run(struct stk_stager *s, int64_t ticket,
-                       struct stk_stages *now);
+                       struct stk_stages *now, stoker_error *err);
 
 #endif
