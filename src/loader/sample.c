@@ -230,6 +230,9 @@ bool stk_sample_finish(struct stk_worker *worker, struct stk_job *job)
         stk_count(&worker->counters.bytes_read, (int64_t)bytes.n);
         rc = run(worker, job, bytes, &geometry, &err);
         stk_decoder_end(worker->decoder);
+        stk_count_set(&worker->counters.scratch_bytes,
+                      (int64_t)(stk_decoder_scratch_bytes(worker->decoder) +
+                                stk_placer_scratch_bytes(worker->placer)));
     }
     if (rc == 0) {
         fill_good(worker, job, &geometry);

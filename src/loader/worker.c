@@ -236,9 +236,6 @@ static void *body(void *self)
     watch(worker, stk_now_ns(), -1);
     worker->left_behind = stk_io_close(&worker->io);
     watch(worker, 0, -1);
-    stk_count_set(&worker->counters.scratch_bytes,
-                  (int64_t)(stk_decoder_scratch_bytes(worker->decoder) +
-                            stk_placer_scratch_bytes(worker->placer)));
     forget_jobs(worker);
     return NULL;
 }

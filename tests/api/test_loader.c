@@ -133,6 +133,23 @@ START_TEST(test_every_id_comes_once_an_epoch_and_then_the_end)
 }
 END_TEST
 
+START_TEST(test_stats_of_a_running_loader_know_its_memory)
+{
+    stoker_options opt = photos_options(&crop);
+    stoker_stats stats = {.size = sizeof stats};
+    stoker_batch *batch;
+
+    opt.n_workers = 1;
+    stoker_loader *loader = open_with(&opt);
+    ck_assert_int_eq(stoker_loader_next(loader, &batch, -1, &err), 0);
+    stoker_loader_stats(loader, &stats);
+    ck_assert_int_gt(stats.arena_bytes, 0);
+    ck_assert_int_gt(stats.scratch_bytes, 0);
+    stoker_batch_release(batch);
+    stoker_loader_close(&loader);
+}
+END_TEST
+
 START_TEST(test_kept_batches_cost_buffers_until_all_are_held)
 {
     stoker_options opt = photos_options(&crop);
@@ -319,6 +336,7 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, test_batches_do_not_depend_on_engine_or_workers);
     tcase_add_test(tc, test_every_id_comes_once_an_epoch_and_then_the_end);
+    tcase_add_test(tc, test_stats_of_a_running_loader_know_its_memory);
     tcase_add_test(tc, test_kept_batches_cost_buffers_until_all_are_held);
     tcase_add_test(tc, test_resume_at_any_batch_equals_the_unbroken_run);
     tcase_add_test(tc, test_raise_names_the_lowest_bad_row_until_seek);
