@@ -7,124 +7,7 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-enum {
-    FAR = -1, /* anything: 16 taps of one output a vector */
-    STEP, /* 16 bytes hold two taps of four outputs, and move with the taps */
-    NEAR, /* 16 bytes hold all taps of four neighbouring outputs */
-    HALF = 1 << (STK_WEIGHT_BITS - 1),
-    NEAR_PAIRS = 5,  /* pairs of taps up to which all is in one function */
-    STEP_PAIRS = 18, /* beyond which all is FAR */
-};
-
-/* Eight outputs: where the bytes of each four begin, which are taken, and
- * high and low weights for each pair of taps. */
-struct group {
-    int32_t base[8]; /* [0] and [1] are used */
-    __m256i pick;
-    __m256i weight[];
-};
-
-/* One output: its first tap; high and low weights of 16 taps. */
-struct far_output {
-    int32_t first[8]; /* [0] is used */
-    __m256i weight[];
-};
-
-static size_t group_bytes(const struct stk_axis *axis)
-{
-    size_t taps = (size_t)axis->taps;
-    return axis->packing == FAR ? 32 + (taps + 15) / 16 * 64
-                                : 64 + (taps + 1) / 2 * 64;
-}
-
-/* The first byte that outputs i ... i + 3 read, and the largest distance of
- * their first taps from it.  36 taps and a vector never leave the slack. */
-static int32_t base_of(const struct stk_axis *axis, size_t i, int32_t *base)
-{
-    const int32_t *first = axis->first + i;
-    int32_t a = first[0], b = first[3];
-    *base = a < b ? a : b; /* they rise, or fall where mirrored */
-    return (a < b ? b : a) - *base;
-}
-
-static int32_t choose(const struct stk_axis *axis)
-{
-    int32_t base, pairs = (axis->taps + 1) / 2, most = 0;
-    if (pairs > STEP_PAIRS)
-        return FAR;
-    for (size_t i = 0; i < axis->padded; i += 4) {
-        int32_t distance = base_of(axis, i, &base);
-        most = distance > most ? distance : most;
-    }
-    if (pairs <= NEAR_PAIRS && most + 2 * pairs <= 16)
-        return NEAR;
-    return most + 2 <= 16 ? STEP : FAR;
-}
-
-static void pack_near(struct stk_axis *axis)
-{
-    size_t step = group_bytes(axis), n = axis->padded;
-    for (size_t i = 0; i < n; i += 8) {
-        uint8_t *packed = axis->packed + i / 8 * step;
-        struct group *g = (struct group *)(void *)packed;
-        base_of(axis, i, &g->base[0]);
-        base_of(axis, i + 4, &g->base[1]);
-        const void *first = axis->first + i;
-        __m256i at = _mm256_inserti128_si256(_mm256_set1_epi32(g->base[0]),
-                                             _mm_set1_epi32(g->base[1]), 1);
-        at = _mm256_sub_epi32(_mm256_load_si256((const __m256i *)first), at);
-        /* In each dword the bytes of two words: at, none, at + 1, none. */
-        at = _mm256_or_si256(at, _mm256_slli_epi32(at, 16));
-        g->pick = _mm256_add_epi32(at, _mm256_set1_epi32((int)0x80018000));
-        for (int32_t t = 0; t < axis->taps; t += 2) {
-            const int32_t *k = axis->weight + (size_t)t * n + i;
-            __m256i a = _mm256_load_si256((const __m256i *)(const void *)k);
-            __m256i b = _mm256_setzero_si256();
-            __m256i low = _mm256_set1_epi32(2047);
-            if (t + 1 < axis->taps)
-                b = _mm256_load_si256((const __m256i *)(const void *)(k + n));
-            g->weight[t] = _mm256_blend_epi16(
-                _mm256_srai_epi32(a, 11),
-                _mm256_slli_epi32(_mm256_srai_epi32(b, 11), 16), 0xaa);
-            g->weight[t + 1] = _mm256_or_si256(
-                _mm256_and_si256(a, low),
-                _mm256_slli_epi32(_mm256_and_si256(b, low), 16));
-        }
-    }
-}
-
-/* An output's first tap moves to the left where 16 bytes a step would read
- * behind the slack; its weights move with it. */
-static void pack_far(struct stk_axis *axis)
-{
-    size_t step = group_bytes(axis), n = axis->padded;
-    int32_t chunks = (axis->taps + 15) / 16;
-    int32_t limit = axis->in + STK_STRIP_SLACK - 16 * chunks;
-    for (size_t i = 0; i < n; i++) {
-        uint8_t *packed = axis->packed + i * step;
-        struct far_output *o = (struct far_output *)(void *)packed;
-        int32_t moved = axis->first[i] > limit ? axis->first[i] - limit : 0;
-        o->first[0] = axis->first[i] - moved;
-        int16_t *to = (int16_t *)o->weight;
-        for (int32_t s = 0; s < 16 * chunks; s++) {
-            int32_t t = s - moved, k = 0;
-            if (t >= 0 && t < axis->count[i])
-                k = axis->weight[(size_t)t * n + i];
-            int32_t at = s / 16 * 32 + s % 16;
-            to[at] = (int16_t)(k >> 11);
-            to[at + 16] = (int16_t)(k & 2047);
-        }
-    }
-}
-
-void stk_pack_avx2(struct stk_axis *axis)
-{
-    axis->packing = choose(axis);
-    if (axis->packing == FAR)
-        pack_far(axis);
-    else
-        pack_near(axis);
-}
+enum { HALF = 1 << (STK_WEIGHT_BITS - 1) };
 
 INLINE __m128i bytes_at(const uint8_t *at)
 {
@@ -144,10 +27,10 @@ INLINE __m256i bytes_of_8(const uint8_t *a, const uint8_t *b)
 
 /* All pairs of taps out of 16 bytes for each four outputs; pick and weight are
  * copies of the group's that stay in registers. */
-INLINE __m256i near_of(const __m256i *pick, const __m256i *weight,
-                       const uint8_t *a, const uint8_t *b, const int pairs)
+INLINE __m256i near_of(const __m256i *pick, const __m256i *weight, __m256i v,
+                       const int pairs)
 {
-    __m256i v = bytes_of_8(a, b), low = _mm256_set1_epi32(HALF);
+    __m256i low = _mm256_set1_epi32(HALF);
     __m256i high = _mm256_setzero_si256();
     for (int p = 0; p < pairs; p++) {
         __m256i two = _mm256_shuffle_epi8(v, pick[p]);
@@ -173,8 +56,7 @@ INLINE __m256i step_of(__m256i pick, const __m256i *weight, const uint8_t *a,
 /* One output's partial sums in eight dwords. */
 INLINE __m256i far_sums(const uint8_t *packed, const uint8_t *row, int chunks)
 {
-    const struct far_output *o =
-        (const struct far_output *)(const void *)packed;
+    const struct stk_far8 *o = (const struct stk_far8 *)(const void *)packed;
     const __m256i *weight = o->weight;
     const uint8_t *at = row + o->first[0];
     __m256i v = _mm256_cvtepu8_epi16(bytes_at(at));
@@ -276,17 +158,20 @@ INLINE void put(const struct job *job, struct spot to, int32_t r, __m256i sum,
 
 /* fixed: pairs known while compiling, 0 for any number, step by step. */
 INLINE void run_near(const struct stk_axis *axis, const struct job *job,
-                     const int fixed, const bool dwords, const bool is_cubic)
+                     const int fixed, const bool is_close, const bool dwords,
+                     const bool is_cubic)
 {
-    const size_t bytes = group_bytes(axis), stride = job->stride;
+    const size_t bytes = stk_group8_bytes(axis), stride = job->stride;
     const size_t padded = axis->padded;
     const int32_t n_rows = job->n_rows;
     const int pairs = (axis->taps + 1) / 2;
     for (size_t i = 0; i < padded; i += 8) {
         const uint8_t *packed = axis->packed + i / 8 * bytes;
-        const struct group *g = (const struct group *)(const void *)packed;
+        const struct stk_group8 *g =
+            (const struct stk_group8 *)(const void *)packed;
         const ptrdiff_t left = axis->n - (ptrdiff_t)i;
-        __m256i weight[2 * NEAR_PAIRS], pick[NEAR_PAIRS] = {g->pick};
+        __m256i weight[2 * STK_8_NEAR_PAIRS],
+            pick[STK_8_NEAR_PAIRS] = {g->pick};
         for (int p = 1; p < fixed; p++)
             pick[p] = _mm256_add_epi8(pick[p - 1], _mm256_set1_epi16(2));
         for (int k = 0; k < 2 * fixed; k++)
@@ -296,8 +181,15 @@ INLINE void run_near(const struct stk_axis *axis, const struct job *job,
             const uint8_t *b = job->from[c] + g->base[1];
             const struct spot to = {c, dwords ? c * padded + i : i, left};
             for (int32_t r = 0; r < n_rows; r++, a += stride, b += stride) {
-                __m256i sum = fixed ? near_of(pick, weight, a, b, fixed)
-                                    : step_of(pick[0], g->weight, a, b, pairs);
+                __m256i sum;
+                if (is_close)
+                    sum = near_of(pick, weight,
+                                  _mm256_broadcastsi128_si256(bytes_at(a)),
+                                  fixed);
+                else if (fixed)
+                    sum = near_of(pick, weight, bytes_of_8(a, b), fixed);
+                else
+                    sum = step_of(pick[0], g->weight, a, b, pairs);
                 put(job, to, r, sum, dwords, is_cubic);
             }
         }
@@ -308,7 +200,7 @@ INLINE void run_near(const struct stk_axis *axis, const struct job *job,
 INLINE void run_far(const struct stk_axis *axis, const struct job *job,
                     const int fixed, const bool dwords, const bool is_cubic)
 {
-    const size_t step = group_bytes(axis), stride = job->stride;
+    const size_t step = stk_group8_bytes(axis), stride = job->stride;
     const size_t padded = axis->padded;
     const int32_t n_rows = job->n_rows;
     const int chunks = fixed ? fixed : (axis->taps + 15) / 16;
@@ -346,31 +238,53 @@ INLINE void choose_far(const struct stk_axis *axis, const struct job *job,
     }
 }
 
+INLINE void choose_close(const struct stk_axis *axis, const struct job *job,
+                         const bool dwords, const bool is_cubic)
+{
+    switch ((axis->taps + 1) / 2) {
+    case 1:
+        run_near(axis, job, 1, true, dwords, is_cubic);
+        break;
+    case 2:
+        run_near(axis, job, 2, true, dwords, is_cubic);
+        break;
+    default:
+        run_near(axis, job, STK_8_CLOSE_PAIRS, true, dwords, is_cubic);
+    }
+}
+
+INLINE void choose_near(const struct stk_axis *axis, const struct job *job,
+                        const bool dwords, const bool is_cubic)
+{
+    switch ((axis->taps + 1) / 2) {
+    case 1:
+        run_near(axis, job, 1, false, dwords, is_cubic);
+        break;
+    case 2:
+        run_near(axis, job, 2, false, dwords, is_cubic);
+        break;
+    case 3:
+        run_near(axis, job, 3, false, dwords, is_cubic);
+        break;
+    case 4:
+        run_near(axis, job, 4, false, dwords, is_cubic);
+        break;
+    default:
+        run_near(axis, job, STK_8_NEAR_PAIRS, false, dwords, is_cubic);
+    }
+}
+
 INLINE void choose_run(const struct stk_axis *axis, const struct job *job,
                        const bool dwords, const bool is_cubic)
 {
-    switch (axis->packing == NEAR ? (axis->taps + 1) / 2 : axis->packing) {
-    case 1:
-        run_near(axis, job, 1, dwords, is_cubic);
-        break;
-    case 2:
-        run_near(axis, job, 2, dwords, is_cubic);
-        break;
-    case 3:
-        run_near(axis, job, 3, dwords, is_cubic);
-        break;
-    case 4:
-        run_near(axis, job, 4, dwords, is_cubic);
-        break;
-    case 5:
-        run_near(axis, job, 5, dwords, is_cubic);
-        break;
-    case FAR:
+    if (axis->packing == STK_8_CLOSE)
+        choose_close(axis, job, dwords, is_cubic);
+    else if (axis->packing == STK_8_NEAR)
+        choose_near(axis, job, dwords, is_cubic);
+    else if (axis->packing == STK_8_FAR)
         choose_far(axis, job, dwords, is_cubic);
-        break;
-    default:
-        run_near(axis, job, 0, dwords, is_cubic);
-    }
+    else
+        run_near(axis, job, 0, false, dwords, is_cubic);
 }
 
 void stk_across_avx2(const struct stk_axis *axis, const uint8_t *const from[3],
