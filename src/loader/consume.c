@@ -204,8 +204,10 @@ int stk_loader_next(stoker_loader *loader, stoker_batch **out, int timeout_ms,
         return stk_fail(err, -EOWNERDEAD,
                         "this loader was opened before a fork; open one in "
                         "the child, or use no worker processes");
-    pthread_mutex_lock(&loader->turnstile);
-    int rc = next_in_turn(loader, out, timeout_ms, err);
-    pthread_mutex_unlock(&loader->turnstile);
+    int rc = stk_loader_enter(loader, err);
+    if (rc < 0)
+        return rc;
+    rc = next_in_turn(loader, out, timeout_ms, err);
+    stk_loader_leave(loader);
     return rc;
 }

@@ -156,6 +156,7 @@ static void loader_free(stoker_loader *loader)
     stk_free(loader->rows);
     stk_free(loader->rows_memory);
     stk_dataset_free(loader->dataset);
+    pthread_cond_destroy(&loader->left);
     pthread_mutex_destroy(&loader->turnstile);
     pthread_mutex_destroy(&loader->lock);
     stk_free(loader);
@@ -169,6 +170,7 @@ int stk_loader_open(stoker_loader **out, stoker_dataset *ds,
     if (!loader)
         return stk_fail(err, -ENOMEM, "loader: no memory");
     pthread_mutex_init(&loader->turnstile, NULL);
+    pthread_cond_init(&loader->left, NULL);
     pthread_mutex_init(&loader->lock, NULL);
     loader->opened_ns = stk_now_ns();
     loader->opt = *opt;
@@ -248,6 +250,24 @@ static int stop(stoker_loader *loader)
     return is_lost ? -ETIMEDOUT : rc;
 }
 
+void stk_loader_leave(stoker_loader *loader)
+{
+    /* In the turnstile, as close looks: its wait misses no signal. */
+    if (atomic_fetch_sub(&loader->n_callers, 1) == 1)
+        pthread_cond_signal(&loader->left);
+    pthread_mutex_unlock(&loader->turnstile);
+}
+
+int stk_loader_enter(stoker_loader *loader, stoker_error *err)
+{
+    atomic_fetch_add(&loader->n_callers, 1);
+    pthread_mutex_lock(&loader->turnstile);
+    if (!atomic_load(&loader->is_closing))
+        return 0;
+    stk_loader_leave(loader);
+    return stk_fail(err, -ECANCELED, "the loader is being closed");
+}
+
 int stk_loader_close(stoker_loader *loader)
 {
     if (!stk_home_is_ours(loader->home))
@@ -256,6 +276,8 @@ int stk_loader_close(stoker_loader *loader)
     atomic_store(&loader->is_closing, 1);
     wake_all(loader);
     pthread_mutex_lock(&loader->turnstile);
+    while (atomic_load(&loader->n_callers))
+        pthread_cond_wait(&loader->left, &loader->turnstile);
     int rc = stop(loader);
     pthread_mutex_unlock(&loader->turnstile);
     /* An abandoned worker may come back one day: its loader stays. */
@@ -355,9 +377,11 @@ int stk_loader_seek(stoker_loader *loader, const stoker_cursor *to,
     int rc = stk_cursor_check(to, &own, warning, sizeof warning, err);
     if (rc < 0)
         return rc;
-    pthread_mutex_lock(&loader->turnstile);
+    rc = stk_loader_enter(loader, err);
+    if (rc < 0)
+        return rc;
     rc = move(loader, to, err);
-    pthread_mutex_unlock(&loader->turnstile);
+    stk_loader_leave(loader);
     if (rc == 0)
         memcpy(err->text, warning, sizeof warning);
     return rc;

@@ -45,16 +45,23 @@ struct stoker_loader {
     atomic_int failed_worker; /* index + 1 of a worker that could not start */
 
     pthread_mutex_t turnstile; /* one thread at a time in next or seek */
+    pthread_cond_t left;       /* the last caller has, for close */
+    atomic_int n_callers;      /* in next or seek, or waiting for their turn */
+
+    /* touched in the turnstile only */
+    bool is_running;
+    bool has_lost_thread; /* one hangs, abandoned: nothing starts or is freed */
+    bool end_is_due;      /* next returns STOKER_END before anything else */
+    int64_t n_out;        /* batches of this plan that were handed out */
+    stoker_error sticky;
+
+    /* of who takes from the ring: the consumer in the turnstile or, while it
+     * runs, the feed */
+    uint64_t seq; /* of the next batch to be taken */
 
     /* the consumer's: written in the turnstile and under the lock, read with
      * either of them */
     pthread_mutex_t lock;
-    bool is_running;
-    bool has_lost_thread; /* one hangs, abandoned: nothing starts or is freed */
-    uint64_t seq;         /* of the next batch to be taken from the ring */
-    int64_t n_out;        /* batches of this plan that were handed out */
-    bool end_is_due;      /* next returns STOKER_END before anything else */
-    stoker_error sticky;
     int64_t epoch, consumed; /* behind the last batch handed out */
     struct stk_book book;
     stoker_digest digest;
@@ -67,6 +74,10 @@ int stk_loader_open(stoker_loader **out, stoker_dataset *ds,
                     const stoker_options *opt, stoker_error *err);
 /* 0, or -ETIMEDOUT when a worker that hangs in a read was abandoned. */
 int stk_loader_close(stoker_loader *loader);
+/* The turnstile's way in and out.  -ECANCELED: not in, the loader is being
+ * closed. */
+int stk_loader_enter(stoker_loader *loader, stoker_error *err);
+void stk_loader_leave(stoker_loader *loader);
 /* In the turnstile: workers and, with CUDA, their companions. */
 int stk_loader_start(stoker_loader *loader, stoker_error *err);
 int stk_loader_seek(stoker_loader *loader, const stoker_cursor *to,

@@ -2,11 +2,13 @@
 #include <check.h>
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "loader/loader.h"
 #include "photos.h"
 
 static struct photos photos;
@@ -54,6 +56,13 @@ static void *wait_in_next(void *self)
     return NULL;
 }
 
+/* All are in next, in their turn or waiting for it. */
+static void wait_for_callers(stoker_loader *loader, int n)
+{
+    while (atomic_load(&loader->n_callers) < n)
+        sched_yield();
+}
+
 START_TEST(test_close_ends_a_thread_that_waits_in_next)
 {
     stoker_options opt = photos_options(&crop);
@@ -66,13 +75,44 @@ START_TEST(test_close_ends_a_thread_that_waits_in_next)
         ck_assert_int_eq(stoker_loader_next(loader, &held[i], -1, &err), 0);
     struct waiter waiter = {loader, 0};
     pthread_create(&thread, NULL, wait_in_next, &waiter);
-    /* It waits as soon as it has begun: nothing can come. */
-    usleep(20000);
+    wait_for_callers(loader, 1);
     stoker_loader_close(&loader);
     pthread_join(thread, NULL);
     ck_assert_int_eq(waiter.rc, -ECANCELED);
     stoker_batch_release(held[0]);
     stoker_batch_release(held[1]);
+}
+END_TEST
+
+/* One waits for a batch, the others for their turn; who gets the turn next is
+ * chance, so often enough that close gets it too early. */
+START_TEST(test_close_ends_all_threads_that_wait_in_next)
+{
+    enum { N_THREADS = 8, N_TIMES = 200 };
+    stoker_options opt = photos_options(&crop);
+    opt.n_slots = 2;
+
+    for (int k = 0; k < N_TIMES; k++) {
+        stoker_loader *loader = open_with(&opt);
+        stoker_batch *held[2];
+        struct waiter waiters[N_THREADS];
+        pthread_t threads[N_THREADS];
+
+        for (int i = 0; i < 2; i++)
+            ck_assert_int_eq(stoker_loader_next(loader, &held[i], -1, &err), 0);
+        for (int i = 0; i < N_THREADS; i++) {
+            waiters[i] = (struct waiter){loader, 0};
+            pthread_create(&threads[i], NULL, wait_in_next, &waiters[i]);
+        }
+        wait_for_callers(loader, N_THREADS);
+        stoker_loader_close(&loader);
+        for (int i = 0; i < N_THREADS; i++) {
+            pthread_join(threads[i], NULL);
+            ck_assert_int_eq(waiters[i].rc, -ECANCELED);
+        }
+        stoker_batch_release(held[0]);
+        stoker_batch_release(held[1]);
+    }
 }
 END_TEST
 
@@ -159,6 +199,7 @@ int main(void)
     tcase_set_timeout(tc, 120);
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, test_close_ends_a_thread_that_waits_in_next);
+    tcase_add_test(tc, test_close_ends_all_threads_that_wait_in_next);
     tcase_add_test(tc, test_close_at_any_moment_neither_hangs_nor_leaks);
     tcase_add_test(tc, test_forked_child_is_refused_and_harms_nobody);
 #if !defined(STK_WATCHES_THREADS)
