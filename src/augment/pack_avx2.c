@@ -24,9 +24,10 @@ static int32_t choose(const struct stk_axis *axis)
         distance = i % 8 ? 0 : base_of(axis, i, 8, &base);
         most_8 = distance > most_8 ? distance : most_8;
     }
-    if (pairs <= STK_8_CLOSE_PAIRS && most_8 + 2 * pairs <= 16)
+    /* Of an odd number's last pair the second has no weight. */
+    if (pairs <= STK_8_CLOSE_PAIRS && most_8 + axis->taps <= 16)
         return STK_8_CLOSE;
-    if (pairs <= STK_8_NEAR_PAIRS && most_4 + 2 * pairs <= 16)
+    if (pairs <= STK_8_NEAR_PAIRS && most_4 + axis->taps <= 16)
         return STK_8_NEAR;
     return most_4 + 2 <= 16 ? STK_8_STEP : STK_8_FAR;
 }
