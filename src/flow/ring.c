@@ -6,8 +6,8 @@ static unsigned half_laps(unsigned turn)
     return turn / STK_TURN_HALF;
 }
 
-/* Laps are compared modulo 2^30 half laps: a place would have to sleep
- * through half a billion of its own laps to be mistaken. */
+/* Laps are compared modulo 2^30: who looks would have to sleep through a
+ * billion laps of a place to be mistaken. */
 static unsigned empty_turn(const struct stk_ring *ring, uint64_t seq)
 {
     return half_laps((unsigned)(2 * (seq / ring->n)) * STK_TURN_HALF);

@@ -206,7 +206,9 @@ static int open_io(struct stk_worker *worker)
     int rc = stk_io_open(&worker->io, &io, &worker->error);
     if (rc < 0)
         return rc;
-    if (stk_io_kind(worker->io) != loader->io) {
+    /* Written once: stats may read it while a seek's next life begins. */
+    if (stk_io_kind(worker->io) != loader->io &&
+        !atomic_load_explicit(&worker->has_fallen_back, memory_order_relaxed)) {
         snprintf(worker->io_reason, sizeof worker->io_reason, "%s",
                  stk_io_reason(worker->io));
         /* Release: partner is the acquire in stats.c; passes the text. */
