@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "augment/recipe.h"
 #include "base/cpu.h"
 #include "base/hash.h"
 #include "loader/aside.h"
@@ -22,6 +23,8 @@ struct stoker_checker {
     struct stk_aside *left[MAX_LEFT];
     int n_left;
     struct stk_decoder *decoder;
+    struct stk_program program;
+    uint64_t seed;
     char path[STK_PATH_BYTES];
 };
 
@@ -42,7 +45,10 @@ int stk_checker_open(stoker_checker **out, stoker_dataset *ds,
         .stall_timeout_ms = opt->stall_timeout_ms,
         .retry_ms = opt->retry_ms,
     };
-    int rc = stk_decoder_open(&checker->decoder, &limits, err);
+    checker->seed = opt->seed;
+    int rc = stk_program_from(&checker->program, opt, err);
+    if (rc == 0)
+        rc = stk_decoder_open(&checker->decoder, &limits, err);
     if (rc == 0)
         rc = stk_aside_open(&checker->aside, &checker->io, err);
     if (rc < 0) {
@@ -82,8 +88,23 @@ static void describe(const struct stk_image *image, stoker_image_info *info)
     info->n_warnings = image->n_warnings;
 }
 
-static int decode_whole(stoker_checker *checker, struct stk_span bytes,
-                        stoker_image_info *info, stoker_error *err)
+/* -ERANGE where the transforms cannot cut the image; that is a matter of its
+ * size alone, so any epoch's recipe will do. */
+static int check_size(const stoker_checker *checker, int64_t id,
+                      const struct stk_image *image, stoker_error *err)
+{
+    const struct stk_key key = {checker->seed, 0, (uint64_t)id};
+    struct stk_geometry geometry;
+    stoker_error why;
+
+    int rc = stk_recipe_make(&checker->program, key, image->width,
+                             image->height, &geometry, &why);
+    return rc < 0 ? stk_fail(err, rc, "%s: %s", checker->path, why.text) : 0;
+}
+
+static int decode_whole(stoker_checker *checker, int64_t id,
+                        struct stk_span bytes, stoker_image_info *info,
+                        stoker_error *err)
 {
     struct stk_image image = {0};
     struct stk_strip strip;
@@ -93,6 +114,9 @@ static int decode_whole(stoker_checker *checker, struct stk_span bytes,
     describe(&image, info);
     if (rc < 0)
         return stk_fail_at(err, STOKER_STAGE_PROBE, -1, rc);
+    rc = check_size(checker, id, &image, err);
+    if (rc < 0)
+        return stk_fail_at(err, STOKER_STAGE_AUGMENT, -1, rc);
     const struct stk_window whole = {0, 0, image.height, image.width};
     rc = stk_decoder_begin(checker->decoder, &whole, err);
     if (rc == 0)
@@ -177,7 +201,7 @@ int stk_checker_check(stoker_checker *checker, int64_t id,
     } else {
         full.n_bytes = (int64_t)read->bytes.n;
         stk_hash128(read->bytes.data, read->bytes.n, full.hash);
-        rc = decode_whole(checker, read->bytes, &full, err);
+        rc = decode_whole(checker, id, read->bytes, &full, err);
         stk_decoder_end(checker->decoder);
         err->id = rc < 0 ? id : -1;
     }
