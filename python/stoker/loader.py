@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import weakref
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
 from . import _native as n
 from .batch import Batch
@@ -339,10 +339,10 @@ class ImageLoader:
                                        c.byref(error)), error)
         return "%032x" % value(out.good)
 
-    def check_digests(self, digests: Sequence[Dict[str, Any]]) -> Dict[str, Any]:
+    def check_digests(self, digests: Iterable[Dict[str, Any]]) -> Dict[str, Any]:
         """The ``digest_sum`` of every rank and life of one epoch, each taken with the state
         that the next life loaded; raises DigestError where it is not the plan's."""
-        total = digest_sum(digests)
+        total = digest_sum(digests := list(digests))
         if self._options.drop_last and total["stop"] == self._n:
             # What the batches of the last life that had any leave over is dropped.
             last = max((d["start"] for d in digests if d["start"] < d["stop"]), default=self._n)

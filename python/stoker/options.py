@@ -137,7 +137,7 @@ def make_options(
     opt = n.Options()
     n.lib.stoker_options_init(c.byref(opt), c.sizeof(opt))
     try:
-        opt.seed = as_int("seed", seed) % 2**64
+        _put(opt, "seed", "seed", as_int("seed", seed))
         opt.shuffle, opt.drop_last = bool(shuffle), bool(drop_last)
         if global_batch_size is not None and as_int("global_batch_size", global_batch_size) < 1:
             raise OptionError("global_batch_size must be at least 1, not %r"

@@ -2,6 +2,7 @@
 #include "loader/faults.h"
 
 #include <errno.h>
+#include <float.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -39,8 +40,10 @@ static int64_t budget(const stoker_options *opt, int64_t n_items)
 
     if (opt->unlimited_bad)
         return -1;
+    /* 0.29 of 100 are 29, though the product of doubles is just below. */
     if (opt->max_bad_fraction >= 0)
-        fraction = (int64_t)(opt->max_bad_fraction * (double)share);
+        fraction = (int64_t)(opt->max_bad_fraction * (double)share *
+                             (1 + 2 * DBL_EPSILON));
     if (opt->max_bad >= 0)
         return opt->max_bad < fraction ? opt->max_bad : fraction;
     if (opt->max_bad_fraction >= 0)

@@ -51,6 +51,7 @@ static int check(const stoker_options *opt, stoker_error *err)
         {"n_slots", opt->n_slots, 2, 65536},
         {"pin", opt->pin, STOKER_PIN_OFF, STOKER_PIN_REQUIRE},
         {"huge_pages", opt->huge_pages, 0, 2},
+        {"numa_node", opt->numa_node, -1, 1023},
         {"device", opt->device, -1, 1024},
         {"n_device_buffers", opt->n_device_buffers, 2, 65536},
         {"device_normalize", opt->device_normalize, 0, 1},

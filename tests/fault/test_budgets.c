@@ -112,6 +112,7 @@ START_TEST(test_budget_ends_the_run_with_its_name)
         {2, 1, 100, 99, 32, -1, 0, 192, "(max_bad)"},
         {2, 1, 100, -1, 32, 0.25, 0, 96, "51 of"},
         {2, 1, 100, 10, 32, 0.25, 0, 16, "11 of"}, /* the smaller */
+        {2, 1, 58, -1, 32, 0.29, 0, 200, ""},      /* 0.29 * 200. is < 58 */
         {1, 50, 31, -1, 32, -1, 0, 200, ""},
         {1, 50, 32, -1, 32, -1, 0, 80, "(max_bad_run)"},
         {1, 50, 3, -1, 3, -1, 0, 48, "(max_bad_run)"},
@@ -304,7 +305,7 @@ int main(void)
 
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_set_timeout(tc, 60);
-    tcase_add_loop_test(tc, test_budget_ends_the_run_with_its_name, 0, 11);
+    tcase_add_loop_test(tc, test_budget_ends_the_run_with_its_name, 0, 12);
     tcase_add_test(tc, test_refill_is_the_same_everywhere_and_ends);
     tcase_add_test(tc, test_ledger_is_json_lines_whatever_the_names);
     tcase_add_test(tc, test_longest_names_fit_a_line_of_the_ledger);

@@ -189,6 +189,26 @@ def test_sums_that_are_not_the_plans_are_errors(sound, small):
         run.checked([])
 
 
+@pytest.mark.parametrize("change", [{}, None, 3, "epoch", dict(epoch="0"), dict(start=1.0),
+                                    dict(n_good=True), dict(n_bad=-1), dict(stop=None),
+                                    dict(good="zz"), dict(bad=7), dict(refill="0"),
+                                    dict(pixels="-1")], ids=repr)
+def test_what_is_no_digest_is_said_so(sound, small, change):
+    with stoker.ImageLoader(sound, transforms=small) as loader:
+        digest = loader.digest()
+    hurt = dict(digest, **change) if isinstance(change, dict) and change else change
+    with pytest.raises(ValueError, match=r"^digests\[1\]: "):
+        stoker.digest_sum([digest, hurt])
+
+
+def test_digests_may_come_from_a_generator(sound, small):
+    run = Run()
+    run.play(sound, small, 3, drop_last=True)
+    total = run.checked(run.digests)
+    assert stoker.digest_sum(d for d in run.digests)["total"] == total["total"]
+    assert run.checked(d for d in run.digests) == total
+
+
 @pytest.mark.parametrize("world, batch, then", [(1, 7, (2, 4)), (3, 4, (1, 25)), (7, 1, (3, 3))])
 def test_what_drop_last_leaves_out_is_no_loss(sound, small, world, batch, then):
     run = Run()

@@ -64,6 +64,8 @@ REFUSED = [
     (dict(batch_size=2**64 + 8), "^batch_size"), (dict(rank=2**32, world_size=2), "^rank"),
     (dict(device=2**32), "^device"), (dict(max_bad_run=2**64), "^max_bad_run"),
     (dict(prefetch=1), "^prefetch"), (dict(device_buffers=0), "^device_buffers"),
+    (dict(numa_node=-2), "^numa_node"), (dict(numa_node=1024), "^numa_node"),
+    (dict(seed=-1), "^seed"), (dict(seed=2**64), "^seed"),
 ]
 
 
