@@ -8,7 +8,9 @@
 #include "base/cpu.h"
 #include "decode/decode.h"
 
-static inline struct stk_decoder *fuzz_decoder(int damaged)
+/* One for all inputs, or a new one: memory that an input before has made
+ * larger hides what goes beyond it. */
+static inline struct stk_decoder *fuzz_decoder(int damaged, int is_new)
 {
     static struct stk_decoder *decoders[3];
     struct stk_decode_limits limits = {
@@ -21,6 +23,8 @@ static inline struct stk_decoder *fuzz_decoder(int damaged)
         .damaged = damaged,
         .cpu = stk_cpu_best(),
     };
+    if (is_new)
+        stk_decoder_close(&decoders[damaged]);
     if (!decoders[damaged] &&
         stk_decoder_open(&decoders[damaged], &limits, NULL) < 0)
         abort();
@@ -33,10 +37,12 @@ static inline int32_t fuzz_below(uint8_t byte, int32_t n)
     return (int32_t)((int64_t)byte * n / 256);
 }
 
-/* choices: damaged, then a window as four parts of 256. */
+/* choices: damaged and whether on a new decoder, then a window as four parts of
+ * 256. */
 static inline void fuzz_decode(const uint8_t choices[5], struct stk_span bytes)
 {
-    struct stk_decoder *decoder = fuzz_decoder(choices[0] % 3);
+    struct stk_decoder *decoder =
+        fuzz_decoder(choices[0] % 3, choices[0] & 128);
     struct stk_image image;
     struct stk_strip strip;
     stoker_error err;

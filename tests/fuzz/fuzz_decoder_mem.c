@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "mutate.h"
+
 #include "base/cpu.h"
 #include "base/mem.h"
 #include "decode/decode.h"
@@ -71,6 +73,12 @@ static int decode(struct stk_decoder *decoder, struct stk_span bytes)
         abort();
     stk_decoder_end(decoder);
     return rc;
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t n, size_t room,
+                               unsigned seed)
+{
+    return fuzz_mutate(data, n, room, seed, 2, FUZZ_ALL);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)

@@ -4,6 +4,8 @@
  * coefficients. */
 #include "../unit/jpeg_oracle.h"
 
+#include "mutate.h"
+
 #include "base/cpu.h"
 #include "base/mem.h"
 #include "stoker/stoker.h"
@@ -63,6 +65,12 @@ static int16_t *decode(struct stk_entropy *e, const struct stk_jpeg *jpeg,
     must(at.mcu == end->mcu && at.bit == end->bit &&
          memcmp(at.dc, end->dc, sizeof at.dc) == 0);
     return blocks;
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t n, size_t room,
+                               unsigned seed)
+{
+    return fuzz_mutate(data, n, room, seed, 0, FUZZ_JPEG);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)

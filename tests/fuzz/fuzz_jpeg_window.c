@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#include "mutate.h"
+
 #include "base/cpu.h"
 #include "stoker/stoker.h"
 
@@ -16,6 +18,12 @@ static void must(bool right)
 {
     if (!right)
         __builtin_trap();
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t n, size_t room,
+                               unsigned seed)
+{
+    return fuzz_mutate(data, n, room, seed, 0, FUZZ_JPEG);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "draw.h"
+#include "mutate.h"
 #include "stoker/stoker.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
@@ -17,11 +19,12 @@ static size_t cut(const uint8_t *data, size_t n, stoker_item *items)
     while (at + 2 < n && n_items < MAX_ITEMS) {
         size_t want = (size_t)data[at] << 8 | data[at + 1];
         size_t length = n - at - 2 < want ? n - at - 2 : want;
-        items[n_items++] = (stoker_item){.name = "item",
-                                         .source = STOKER_SOURCE_MEMORY,
-                                         .data = data + at + 2,
-                                         .length = (int64_t)length,
-                                         .label = (int64_t)n_items};
+        items[n_items] = (stoker_item){.name = "item",
+                                       .source = STOKER_SOURCE_MEMORY,
+                                       .data = data + at + 2,
+                                       .length = (int64_t)length,
+                                       .label = (int64_t)n_items};
+        n_items++;
         at += 2 + length;
     }
     return n_items;
@@ -66,6 +69,25 @@ static int64_t play(stoker_loader *loader, stoker_error *err)
     if (rc < 0 && !err->text[0])
         abort(); /* an error is a sentence */
     return rc < 0 ? -1 : n_rows;
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t n, size_t room,
+                               unsigned seed)
+{
+    uint32_t random = seed;
+
+    if (room < 64 || (n >= 64 && draw(&random, 16) != 0))
+        return LLVMFuzzerMutate(data, n, room);
+    data[0] = (uint8_t)draw(&random, 256);
+    n = 1;
+    for (uint32_t i = 1 + draw(&random, 5); i > 0 && room - n > 2; i--) {
+        size_t bytes = fuzz_make(data + n + 2, room - n - 2, random, FUZZ_ALL);
+        data[n] = (uint8_t)(bytes >> 8);
+        data[n + 1] = (uint8_t)bytes;
+        n += 2 + bytes;
+        draw(&random, 2);
+    }
+    return n;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)

@@ -1,9 +1,16 @@
 /* WebPs whose outer length is made right. */
 #include "decode_any.h"
+#include "mutate.h"
 
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t n, size_t room,
+                               unsigned seed)
+{
+    return fuzz_mutate(data, n, room, seed, 5, FUZZ_WEBP);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
