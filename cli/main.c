@@ -71,8 +71,8 @@ int main(int argc, char **argv)
 {
     cli_began = cli_seconds();
     int status = run(argc, argv);
-    if ((fflush(stdout) != 0 || ferror(stdout)) && status == CLI_OK)
-        return cli_fail(CLI_BAD, "", "the output cannot be written: %s",
-                        strerror(errno));
-    return status;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    return cli_fail(status == CLI_OK ? CLI_BAD : status, "",
+                    "the output cannot be written: %s", strerror(errno));
 }

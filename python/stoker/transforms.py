@@ -31,7 +31,7 @@ def _size(size: Size) -> Tuple[int, int]:
         raise ValueError("size must be an int or a sequence of one or two ints, not %r" % (size,))
     for p in parts:
         if not 0 < p <= 2**31 - 1:
-            raise ValueError("size must be positive, not %r" % (size,))
+            raise ValueError("size must be positive and below 2**31, not %r" % (size,))
     return (parts[0], parts[1] if len(parts) == 2 else 0)
 
 

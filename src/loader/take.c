@@ -128,6 +128,7 @@ int stk_loader_take(stoker_loader *loader, stoker_batch **out, int timeout_ms,
                     stoker_error *err)
 {
     struct stk_ring *ring = &loader->home->ring;
+    struct stk_gpu *gpu = loader->home->gpu;
     struct stk_step at;
 
     if (stk_plan_step(&loader->plan, (int64_t)(loader->seq - loader->first_seq),
@@ -144,8 +145,11 @@ int stk_loader_take(stoker_loader *loader, stoker_batch **out, int timeout_ms,
     stoker_batch *batch =
         stk_batch_make(loader->home, buffer, &loader->output,
                        &loader->rows[loader->seq % ring->n], at.n_rows);
-    if (!batch)
+    if (!batch) {
+        if (gpu && !gpu->has_device)
+            stk_guard_unlease(&gpu->guard, buffer);
         return stk_fail(err, -ENOMEM, "batch: no memory");
+    }
     batch->info.epoch = at.epoch;
     batch->info.step = at.step;
     batch->info.first_position = at.first_position;
