@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "sync/pulse.h"
 #include "sync/thread.h"
 #include "sync/wait.h"
 
@@ -21,8 +22,7 @@ enum { SLICE_MS = 1 };
 struct stk_aside {
     struct stk_thread thread;
     atomic_uint turn;
-    atomic_llong since_ns; /* the last system call began; relaxed, for a
-                              watch that may be late */
+    struct stk_pulse pulse; /* beats as a system call begins */
     int64_t stall_ns;
     pid_t pid;
     struct stk_io *io;
@@ -30,11 +30,6 @@ struct stk_aside {
     bool has_read; /* the thread's: there is a read to recycle */
     char path[STK_PATH_BYTES];
 };
-
-static void stamp(struct stk_aside *aside)
-{
-    atomic_store_explicit(&aside->since_ns, stk_now_ns(), memory_order_relaxed);
-}
 
 /* Each turn of the loop is one request of a file or one slice of a pause. */
 static void read_part(struct stk_aside *aside)
@@ -46,7 +41,7 @@ static void read_part(struct stk_aside *aside)
     aside->has_read = true;
     stk_io_submit(aside->io, read, &aside->part);
     do
-        stamp(aside);
+        stk_pulse_beat(&aside->pulse);
     while (stk_io_reap(aside->io, &done, 1, SLICE_MS) == 0);
 }
 
@@ -110,16 +105,17 @@ char *stk_aside_path(struct stk_aside *aside)
 
 static int wait_done(struct stk_aside *aside)
 {
+    struct stk_watch watch = {0};
+    int64_t next;
+
     for (;;) {
         /* Acquire: partner is the exchange in body(). */
         if (atomic_load_explicit(&aside->turn, memory_order_acquire) == DONE)
             return 0;
-        int64_t end =
-            aside->stall_ns +
-            atomic_load_explicit(&aside->since_ns, memory_order_relaxed);
-        if (stk_now_ns() >= end)
+        if (stk_watch_look(&watch, &aside->pulse, stk_now_ns(), aside->stall_ns,
+                           &next))
             return -ETIMEDOUT;
-        stk_wait(&aside->turn, ASKED, end);
+        stk_wait(&aside->turn, ASKED, next);
     }
 }
 
@@ -128,7 +124,7 @@ int stk_aside_read(struct stk_aside *aside, const struct stk_part *part,
 {
     *out = stk_io_read(aside->io, 0); /* while all is ours */
     aside->part = *part;
-    stamp(aside);
+    stk_pulse_beat(&aside->pulse);
     /* Release: partner is the load in body(). */
     atomic_store_explicit(&aside->turn, ASKED, memory_order_release);
     stk_wake(&aside->turn);

@@ -45,15 +45,16 @@ static void *body(void *self)
 static int wait_done(struct listing *l)
 {
     const int64_t limit = (int64_t)l->opt.stall_timeout_ms * 1000000;
+    struct stk_watch watch = {0};
+    int64_t next;
 
     for (;;) {
         /* Acquire: partner is the exchange in body(). */
         if (atomic_load_explicit(&l->turn, memory_order_acquire) == DONE)
             return 0;
-        int64_t end = stk_pulse_last(&l->pulse) + limit;
-        if (stk_now_ns() >= end)
+        if (stk_watch_look(&watch, &l->pulse, stk_now_ns(), limit, &next))
             return -ETIMEDOUT;
-        stk_wait(&l->turn, BUSY, end);
+        stk_wait(&l->turn, BUSY, next);
     }
 }
 

@@ -2,6 +2,7 @@
  * the checker, the scan command, and the listing of a folder. */
 #include <check.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,6 +100,47 @@ START_TEST(test_checker_closes_over_a_hang)
 END_TEST
 
 /* A class folder that never lists, and a root that never opens. */
+/* A slow file, in a process that is stopped while it is read. */
+static int check_slow(int ready)
+{
+    stoker_options opt = photos_options(&crop);
+    stoker_checker *checker = NULL;
+    stoker_dataset *ds = NULL;
+    char path[128];
+    double took;
+
+    snprintf(path, sizeof path, "%s/slow_.jpg", mount_at);
+    stoker_item item = {.path = path, .length = -1};
+    opt.stall_timeout_ms = STALL_MS;
+    if (stoker_dataset_from_items(&ds, &item, 1, sizeof item, &err) != 0 ||
+        stoker_checker_open(&checker, ds, &opt, &err) != 0 ||
+        write(ready, "", 1) != 1)
+        return -EINVAL;
+    return check(checker, 0, &took);
+}
+
+START_TEST(test_a_program_that_is_stopped_and_goes_on_has_not_stalled)
+{
+    for (int i = 0; i < 3; i++) {
+        char byte;
+        int fds[2], status;
+        ck_assert_int_eq(pipe(fds), 0);
+        pid_t child = fork();
+        if (child == 0)
+            _exit(-check_slow(fds[1]));
+        ck_assert_int_eq(read(fds[0], &byte, 1), 1);
+        usleep(10000); /* into the 50 ms of its read; any other time passes */
+        kill(child, SIGSTOP);
+        usleep(1500000);
+        kill(child, SIGCONT);
+        waitpid(child, &status, 0);
+        ck_assert_msg(status == 0, "%s", strerror(WEXITSTATUS(status)));
+        close(fds[0]);
+        close(fds[1]);
+    }
+}
+END_TEST
+
 START_TEST(test_listing_that_hangs_ends_with_the_roots_name)
 {
     stoker_folder_options opt;
@@ -190,6 +232,8 @@ int main(void)
 
     tcase_add_test(tc, test_checker_leaves_what_hangs_and_goes_on);
     tcase_add_test(tc, test_checker_closes_over_a_hang);
+    tcase_add_test(tc,
+                   test_a_program_that_is_stopped_and_goes_on_has_not_stalled);
     tcase_add_loop_test(tc, test_listing_that_hangs_ends_with_the_roots_name, 0,
                         2);
 #if defined(STOKER_COMMAND)
