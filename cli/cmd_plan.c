@@ -51,20 +51,31 @@ static int print_steps(struct listing *list)
     return CLI_OK;
 }
 
-/* At most one global batch is dropped. */
+/* What is behind the last whole step: the first step of one rank that takes
+ * the epoch up there and drops nothing. */
 static int print_dropped(struct listing *list)
 {
     stoker_error err;
-    size_t n = 0, room = (size_t)feed_step_samples(&list->feed);
-    int64_t *ids = calloc(room, sizeof(*ids));
+    stoker_options tail = list->feed.options;
+    int64_t n_items = stoker_dataset_count(list->feed.ds);
+    int64_t steps = stoker_plan_steps(&tail, n_items, list->consumed, &err);
+    if (steps < 0)
+        return cli_fail(CLI_BAD, "plan", "%s", err.text);
+    int64_t from = list->consumed + steps * feed_step_samples(&list->feed);
+    size_t n = 0, room = (size_t)(n_items - from);
+    int64_t *ids = calloc(room + 1, sizeof(*ids));
     if (!ids)
         return cli_fail(CLI_BAD, "plan", "out of memory");
-    int rc = stoker_plan_dropped(&list->feed.options,
-                                 stoker_dataset_count(list->feed.ds),
-                                 list->epoch, ids, room, &n, &err);
-    if (rc == 0)
+    tail.global_batch_size = feed_step_samples(&list->feed);
+    tail.drop_last = tail.rank = 0;
+    tail.world_size = 1;
+    int rc = stoker_plan_ids(&tail, n_items, list->epoch, from, 0, ids, room,
+                             &n, &err);
+    if (rc >= 0)
         puts("id\tlabel\tpath");
-    for (size_t i = 0; rc == 0 && i < n; i++) {
+    if (list->count && n > (size_t)list->count)
+        n = (size_t)list->count;
+    for (size_t i = 0; rc >= 0 && i < n; i++) {
         printf("%lld\t%lld\t", (long long)ids[i],
                (long long)stoker_dataset_label(list->feed.ds, ids[i]));
         feed_put_path(stdout, &list->feed, ids[i]);

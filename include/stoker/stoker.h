@@ -408,7 +408,8 @@ STOKER_API int stoker_plan_ids(const stoker_options *opt, int64_t n_items,
                                int64_t *ids, size_t n, size_t *n_rows,
                                stoker_error *err);
 
-/* The ids that drop_last leaves out of an epoch (all ranks); as above. */
+/* The ids that drop_last leaves out of an epoch that is played from its begin
+ * (all ranks); as above. */
 STOKER_API int stoker_plan_dropped(const stoker_options *opt, int64_t n_items,
                                    int64_t epoch, int64_t *ids, size_t n,
                                    size_t *n_rows, stoker_error *err);

@@ -67,6 +67,18 @@ class Plan(Case):
         self.assertEqual((len(kept), len(dropped)), (21, 3))
         self.assertEqual(len({r["id"] for r in kept + dropped}), 24)
 
+    def test_dropped_counts_from_a_resume(self):
+        whole = [r["id"] for r in self.plan()]
+        for consumed, batch in ((0, 7), (5, 6), (8, 8), (11, 5), (20, 24),
+                                (24, 7)):
+            words = ("--consumed", consumed, "--global-batch", batch)
+            kept, dropped = ([r["id"] for r in self.plan(*words, switch)]
+                             for switch in ("--drop-last", "--dropped"))
+            self.assertEqual(kept + dropped, whole[consumed:])
+            self.assertEqual(len(dropped), (24 - consumed) % batch)
+            few = self.plan(*words, "--dropped", "--count", 1)
+            self.assertEqual([r["id"] for r in few], dropped[:1])
+
     def test_a_rank_outside_the_world_is_refused(self):
         self.refused(1, "rank", "plan", self.photos, "--rank", 2, "--world",
                      2)
@@ -104,7 +116,8 @@ class Plan(Case):
 
     def test_a_refused_plan_prints_no_list(self):
         for words in (("--consumed", 25), ("--epoch", 2 ** 40),
-                      ("--dropped", "--batch", 25)):
+                      ("--dropped", "--batch", 25), ("--dropped", "--consumed", 25),
+                      ("--dropped", "--epoch", 2 ** 40)):
             status, out, _ = run("plan", self.photos, *words)
             self.assertEqual((status, out), (1, ""))
 
