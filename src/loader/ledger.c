@@ -188,8 +188,13 @@ int stk_ledger_write(struct stk_ledger *ledger, const stoker_dataset *ds,
         return 0;
     }
     int code = wrote < 0 ? -errno : -ENOSPC;
-    if (wrote > 0)
-        undo(ledger, wrote);
+    if (wrote > 0) {
+        /* Disk, quota or file size: what cut a write short, the next says. */
+        ssize_t more = write(ledger->fd, line + wrote, n - (size_t)wrote);
+        if (more < 0)
+            code = -errno;
+        undo(ledger, wrote + (more > 0 ? more : 0));
+    }
     return stk_fail(err, code,
                     "ledger %s: %s; free some space, or open the loader "
                     "without a ledger",

@@ -205,8 +205,9 @@ static void say_refusals(struct sentences *s, const stoker_cursor *saved,
             LONG(saved->n_items), LONG(mine->n_items));
     if (memcmp(saved->fingerprint, mine->fingerprint,
                sizeof mine->fingerprint) != 0)
-        say(s, "The state is of another data set: names or labels differ "
-               "(fingerprint).");
+        say(s,
+            "The state is of another data set: names, labels or sizes (where "
+            "hash_sizes says so) differ (fingerprint).");
     if (saved->seed != mine->seed)
         say(s, "The state has seed %llu, this run has %llu.",
             (unsigned long long)saved->seed, (unsigned long long)mine->seed);

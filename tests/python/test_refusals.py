@@ -5,6 +5,7 @@ import math
 import pytest
 
 import stoker
+from photos import make_photos, run_python
 
 
 def open_loader(photos, small, **more):
@@ -110,6 +111,29 @@ def test_refusals_are_valueerrors_and_oserrors_too(photos, small, tmp_path):
     for root in (None, 3, "a\0b"):
         with pytest.raises((TypeError, ValueError)):
             open_loader(root, small)
+
+
+@pytest.mark.parametrize("policy", ["mask", "refill"])
+def test_a_ledger_over_the_limit_of_file_sizes_says_so(tmp_path, policy):
+    """The first write is short, so that only the next one knows the cause."""
+    root, ledger = make_photos(tmp_path / "photos", 30), tmp_path / "ledger"
+    for path in sorted(root.glob("*/*.jpg"))[::4]:
+        path.write_bytes(b"")
+    done = run_python("""
+        import resource, sys, stoker
+        resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))
+        with stoker.ImageLoader(sys.argv[1], on_error=sys.argv[3], ledger=sys.argv[2],
+                                max_bad=None, transforms=[stoker.CenterCrop(8)]) as loader:
+            for _ in range(2):
+                try:
+                    next(iter(loader))
+                except stoker.StokerError as e:
+                    print(e)
+    """, root, ledger, policy)
+    lines = done.stdout.splitlines()
+    assert len(lines) == 2 and lines[0] == lines[1], done.stdout + done.stderr
+    assert lines[0].startswith("ledger %s: File too large" % ledger)
+    assert ledger.read_bytes().endswith(b"}\n") and len(ledger.read_bytes()) < 500
 
 
 def test_the_ranks_of_a_machine_share_its_usable_cpus(photos, small, monkeypatch):

@@ -217,6 +217,18 @@ def test_another_data_set_is_refused_by_name(photos, small, tmp_path):
         refused(loader, state, "data")
 
 
+def test_files_of_other_sizes_are_refused_where_sizes_count(photos, small, tmp_path):
+    root = make_photos(tmp_path, 20)
+    with open_loader(root, small, hash_sizes=True) as loader:
+        state = loader.state_dict()
+    with open_loader(root, small) as loader:
+        refused(loader, state, "hash_sizes")
+    path = next(root.glob("*/*.jpg"))
+    path.write_bytes(path.read_bytes() + b"\0")
+    with open_loader(root, small, hash_sizes=True) as loader:
+        refused(loader, state, "sizes")
+
+
 def test_other_transforms_are_warned_of(photos, small):
     with open_loader(photos, small) as loader:
         state = loader.state_dict()
