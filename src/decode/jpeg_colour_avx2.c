@@ -147,25 +147,28 @@ static void spread(const uint8_t *chroma, size_t n_samples, uint16_t *even,
     }
 }
 
-INLINE __m256i three_to_one(__m256i near, __m256i far, int round)
+/* Three times the nearer one and the farther one, for both rows. */
+INLINE void three_to_one(__m256i upper, __m256i lower, int round,
+                         __m256i out[2])
 {
-    return _mm256_add_epi16(
-        _mm256_add_epi16(near, _mm256_add_epi16(near, near)),
-        _mm256_add_epi16(far, _mm256_set1_epi16((short)round)));
+    __m256i both = _mm256_add_epi16(_mm256_add_epi16(upper, lower),
+                                    _mm256_set1_epi16((short)round));
+    out[0] = _mm256_add_epi16(both, _mm256_add_epi16(upper, upper));
+    out[1] = _mm256_add_epi16(both, _mm256_add_epi16(lower, lower));
 }
 
 /* A component's bytes for both rows of the pair, 32 columns. */
 INLINE void mix(const struct stk_jpeg_spread *upper,
                 const struct stk_jpeg_spread *lower, size_t x, __m256i out[2])
 {
-    __m256i ue = _mm256_load_si256((const void *)(upper->even + x));
-    __m256i uo = _mm256_load_si256((const void *)(upper->odd + x));
-    __m256i le = _mm256_load_si256((const void *)(lower->even + x));
-    __m256i lo = _mm256_load_si256((const void *)(lower->odd + x));
-    out[0] = weave(_mm256_srli_epi16(three_to_one(ue, le, 8), 4),
-                   _mm256_slli_epi16(three_to_one(uo, lo, 7), 4));
-    out[1] = weave(_mm256_srli_epi16(three_to_one(le, ue, 8), 4),
-                   _mm256_slli_epi16(three_to_one(lo, uo, 7), 4));
+    __m256i even[2], odd[2];
+    three_to_one(_mm256_load_si256((const void *)(upper->even + x)),
+                 _mm256_load_si256((const void *)(lower->even + x)), 8, even);
+    three_to_one(_mm256_load_si256((const void *)(upper->odd + x)),
+                 _mm256_load_si256((const void *)(lower->odd + x)), 7, odd);
+    for (int r = 0; r < 2; r++)
+        out[r] =
+            weave(_mm256_srli_epi16(even[r], 4), _mm256_slli_epi16(odd[r], 4));
 }
 
 static void colour_h2v2(const struct stk_jpeg_pair *pair, size_t n)
