@@ -12,6 +12,10 @@
 /* Close waits so long for answers to what it cancelled. */
 enum { CLOSE_WAIT_MS = 1000, SLICE_NS = 100000000, MIN_WAIT_NS = 100000 };
 
+/* A thread that has not looked for so long was away, or its program stopped,
+ * and with it those of the kernel's that read for it. */
+enum { AWAY_NS = 1000000000 };
+
 static int check(const struct stk_io_options *options, stoker_error *err)
 {
     if (options->n_reads < 1 || options->n_reads > STK_IO_MAX_READS)
@@ -135,6 +139,10 @@ static int64_t stalls_at(const struct stk_io *io,
  * at the latest at `end`. */
 static int64_t look_around(struct stk_io *io, int64_t now, int64_t end)
 {
+    int64_t passed = now - io->looked_ns;
+    int64_t away = io->looked_ns && passed > AWAY_NS ? passed : 0;
+
+    io->looked_ns = now;
     for (int32_t i = 0; i < io->options.n_reads; i++) {
         struct stk_io_slot *slot = &io->slots[i];
         if (slot->state == STK_IO_DUE && slot->due_ns <= now)
@@ -144,8 +152,7 @@ static int64_t look_around(struct stk_io *io, int64_t now, int64_t end)
         /* A pread that this thread has not asked for cannot stall. */
         if (slot->state != STK_IO_FLYING || io->engine->kind != STOKER_IO_URING)
             continue;
-        if (slot->since_ns == 0)
-            slot->since_ns = now;
+        slot->since_ns = slot->since_ns ? slot->since_ns + away : now;
         if (stalls_at(io, slot) <= now)
             give_up(io, slot);
         else if (stalls_at(io, slot) < end)

@@ -41,8 +41,8 @@ struct stk_io_slot {
     size_t want, got;        /* bytes of the sample */
     bool to_end;             /* one byte more is asked for: has it grown? */
     uint64_t order;          /* of submit: earlier ones go first */
-    /* since: when a reap first saw the request unanswered, 0 before that; a
-     * worker that is away does not count against it. */
+    /* since: when a reap first saw the request unanswered, 0 before that; moved
+     * on by the time that the worker was away. */
     int64_t since_ns, due_ns;
     int64_t retry_until_ns; /* 0: no transient error yet */
 };
@@ -77,6 +77,7 @@ struct stk_io {
     int32_t n_flying; /* answers that the system owes, stalled ones too */
     uint64_t n_submits;
     int64_t n_retries;
+    int64_t looked_ns; /* the last reap looked for stalls; 0: none did */
     char reason[128];
 };
 

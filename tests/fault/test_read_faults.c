@@ -219,6 +219,34 @@ START_TEST(test_an_answer_that_waited_for_its_owner_has_not_stalled)
 }
 END_TEST
 
+/* A program that is stopped (SIGSTOP) stops those who read for it, too. */
+START_TEST(test_a_stopped_programs_read_has_not_stalled)
+{
+    for (uint64_t seed = 0; seed < 200; seed++) {
+        struct sample sample;
+        struct stk_read *done;
+        struct stk_io *io = open_world(seed, &world_ring);
+        int64_t stopped = INT64_C(3600) * 1000000000;
+        w.files[0].fate = GOOD;
+        w.files[0].size = 5000;
+        sample.file = &w.files[0];
+        sample.part =
+            (struct stk_part){STOKER_SOURCE_FILE, w.files[0].path, NULL, 0, -1};
+        stk_io_read(io, 0)->tag = &sample;
+        stk_io_submit(io, stk_io_read(io, 0), &sample.part);
+        int n = stk_io_reap(io, &done, 1, 0);
+        w.now += stopped;
+        for (int i = 0; i < 256; i++)
+            w.pending[i].due += stopped;
+        while (n == 0)
+            n = stk_io_reap(io, &done, 1, 100);
+        check_sample(done, "stopped");
+        stk_io_recycle(io, done);
+        ck_assert_int_eq(stk_io_close(&io), 0);
+    }
+}
+END_TEST
+
 START_TEST(test_a_stalled_reads_late_answer_gives_its_buffer_back)
 {
     for (uint64_t seed = 0; seed < 50; seed++) {
@@ -268,6 +296,7 @@ int main(void)
     tcase_add_test(tc, test_close_leaves_what_the_kernel_never_answers);
     tcase_add_test(tc,
                    test_an_answer_that_waited_for_its_owner_has_not_stalled);
+    tcase_add_test(tc, test_a_stopped_programs_read_has_not_stalled);
     tcase_add_test(tc, test_a_stalled_reads_late_answer_gives_its_buffer_back);
     tcase_add_test(tc, test_bad_options_are_refused);
     Suite *suite = suite_create("read faults");
