@@ -57,7 +57,8 @@ struct stoker_loader {
 
     /* of who takes from the ring: the consumer in the turnstile or, while it
      * runs, the feed */
-    uint64_t seq; /* of the next batch to be taken */
+    uint64_t seq;     /* of the next batch to be taken */
+    int64_t awake_ns; /* its program, stopped while it waited, went on */
 
     /* the consumer's: written in the turnstile and under the lock, read with
      * either of them */

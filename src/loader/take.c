@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "loader/worker.h"
 #include "plan/dataset.h"
+#include "sync/pulse.h"
 #include "sync/wait.h"
 
 enum { SPIN_NS = 50000, SLICE_NS = 100000000 };
@@ -30,6 +31,8 @@ static int check_stuck(stoker_loader *loader, int64_t now, stoker_error *err)
         struct stk_worker *worker = &loader->workers[i];
         int64_t since =
             atomic_load_explicit(&worker->stuck_since_ns, memory_order_relaxed);
+        if (since && since < loader->awake_ns)
+            since = loader->awake_ns;
         if (!since || now - since < limit + SLICE_NS)
             continue;
         int64_t id =
@@ -83,8 +86,13 @@ static int wait_full(stoker_loader *loader, int timeout_ms, stoker_error *err)
     atomic_uint *turn = &stk_ring_place(ring, loader->seq)->turn;
     int64_t start = stk_now_ns(), now = start;
     int64_t deadline = start + (int64_t)timeout_ms * 1000000;
+    int64_t looked = start;
 
     for (;; now = stk_now_ns()) {
+        /* The program was stopped meanwhile: so were its workers. */
+        if (now - looked > STK_WATCH_AWAY_NS)
+            loader->awake_ns = now;
+        looked = now;
         unsigned seen = atomic_load_explicit(turn, memory_order_relaxed);
         if (stk_ring_is_full(ring, loader->seq))
             return 0;
