@@ -67,7 +67,8 @@ static int draw(struct sheet *sheet, const stoker_batch *batch)
                         sheet->width, PNG_FILE_MAX_WIDTH);
     sheet->rgb = calloc(sheet->height, sheet->width * 3);
     if (!sheet->rgb)
-        return cli_fail(CLI_BAD, "sheet", "out of memory");
+        return cli_fail(CLI_BAD, "sheet", "%s: no memory for %zu x %zu pixels",
+                        sheet->out, sheet->width, sheet->height);
     memset(sheet->rgb, 32, sheet->height * sheet->width * 3);
     for (size_t row = 0; row < n; row++) {
         char text[256];

@@ -31,7 +31,8 @@ static void put_text(FILE *out, const char *text)
     while (*at) {
         size_t n = sequence(at);
         if (n == 0) {
-            fputs("\xEF\xBF\xBD", out);
+            /* Python's surrogateescape, as in the ledger. */
+            fprintf(out, "\\udc%02x", *at);
             n = 1;
         } else if (*at == '"' || *at == '\\') {
             fprintf(out, "\\%c", *at);

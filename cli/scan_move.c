@@ -115,12 +115,27 @@ int scan_check_move(const struct scan *scan)
                     scan->move_to, scan->folder);
 }
 
+/* What the bytes themselves say.  Storage that fails or hangs, missing memory
+ * and missing rights say nothing about a file. */
+static bool is_of_the_file(int32_t code)
+{
+    return code == -EBADMSG || code == -ENODATA || code == -EFBIG ||
+           code == -ENOTSUP || code == -ERANGE || code == -EINVAL ||
+           code == -EISDIR || code == -ENOENT || code == -ELOOP;
+}
+
 int scan_move_bad(struct scan *scan)
 {
     size_t root = strlen(scan->folder);
     for (int64_t id = 0; id < scan->n; id++) {
-        if (scan->verdicts[id].code == 0)
+        const struct verdict *verdict = &scan->verdicts[id];
+        if (verdict->code == 0)
             continue;
+        if (!is_of_the_file(verdict->code)) {
+            cli_fail(CLI_BAD, "scan", "%s; it stays, as it may be good",
+                     verdict->text ? verdict->text : "a file was not read");
+            continue;
+        }
         char *from = feed_path(&scan->feed, id), *to = NULL;
         const char *rest = from;
         if (from && strncmp(from, scan->folder, root) == 0)
@@ -132,7 +147,8 @@ int scan_move_bad(struct scan *scan)
         if (rc == 0)
             scan->n_moved++;
         else
-            cli_fail(CLI_BAD, "scan", "%s stays: %s", from ? from : "a file",
+            cli_fail(CLI_BAD, "scan", "%s stays: %s: %s",
+                     from ? from : "a file", to ? to : scan->move_to,
                      strerror(-rc));
         free(from);
         free(to);

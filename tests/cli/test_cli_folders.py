@@ -112,6 +112,52 @@ class Scan(Case):
         finally:
             shutil.rmtree(away)
 
+    def test_files_that_could_not_be_read_are_not_moved(self):
+        """The storage, the rights or the limits failed, not the file."""
+        def become_nobody():
+            if os.geteuid() == 0:
+                os.setgroups([])
+                os.setgid(65534)
+                os.setuid(65534)
+
+        self.spoil()
+        away = self.path("away")
+        closed = os.path.join(self.where, "closed.jpg")
+        self.add("closed.jpg", b"perhaps good")
+        os.chmod(closed, 0)
+        for folder in (self.work, self.folder, self.where):
+            os.chmod(folder, 0o777)
+        try:
+            status, out, err = run("scan", self.folder, "--move-bad", away,
+                                   preexec_fn=become_nobody)
+        except PermissionError:
+            self.skipTest("the program is not for everybody")
+        self.assertEqual(status, 1)
+        self.assertIn("moved 3", out)
+        self.assertIn("closed.jpg: may not be read; it stays", err)
+        self.assertEqual(len(files(away)), 3)
+        self.assertTrue(os.path.exists(closed))
+        shutil.rmtree(away)
+
+    def test_a_move_that_fails_names_both_ends(self):
+        self.spoil()
+        away = self.path("no_folder")
+        with open(away, "wb"):
+            pass
+        self.refused(1, "cut.jpg stays: %s/" % away, "scan", self.folder,
+                     "--move-bad", away)
+        os.remove(away)
+
+    def test_names_that_are_no_utf8_can_be_had_back_from_json(self):
+        import json
+        name = b"b\xffd\xed\xa0\x80.jpg"
+        with open(os.path.join(os.fsencode(self.where), name), "wb"):
+            pass
+        _, out, _ = run("scan", self.folder, "--json")
+        paths = [os.fsencode(f["path"]) for f in json.loads(out)["files"]
+                 if f["bad"]]
+        self.assertEqual([os.path.basename(p) for p in paths], [name])
+
     def test_bad_files_are_not_moved_to_where_they_would_be_a_class(self):
         self.spoil()
         before = files(self.folder)
