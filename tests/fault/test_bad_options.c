@@ -321,31 +321,6 @@ START_TEST(test_state_of_another_data_set_is_refused)
 }
 END_TEST
 
-START_TEST(test_checker_refuses_what_is_too_small_for_the_transforms)
-{
-    stoker_dataset *ds = photos_dataset(&photos);
-    stoker_image_info info = {.size = sizeof info};
-    stoker_checker *checker = NULL;
-    stoker_options opt = photos_options(&crop);
-
-    crop = stoker_random_crop(16, 24); /* all of a photo */
-    ck_assert_int_eq(stoker_checker_open(&checker, ds, &opt, &err), 0);
-    ck_assert_int_eq(stoker_checker_check(checker, 1, &info, &err), 0);
-    stoker_checker_close(&checker);
-    crop = stoker_random_crop(17, 24);
-    ck_assert_int_eq(stoker_checker_open(&checker, ds, &opt, &err), 0);
-    ck_assert_int_eq(stoker_checker_check(checker, 1, &info, &err), -ERANGE);
-    ck_assert_msg(strstr(err.text, photos.names[1]), "%s", err.text);
-    ck_assert_int_eq(err.stage, STOKER_STAGE_AUGMENT);
-    ck_assert_int_eq(err.id, 1);
-    ck_assert_int_eq(info.width, 24);
-    stoker_checker_close(&checker);
-    crop.kind = 99;
-    ck_assert_int_eq(stoker_checker_open(&checker, ds, &opt, &err), -EINVAL);
-    stoker_dataset_free(ds);
-}
-END_TEST
-
 START_TEST(test_nulls_and_structs_without_a_size_are_refused)
 {
     stoker_options opt = photos_options(&crop);
@@ -397,8 +372,6 @@ int main(void)
                         (int)(sizeof options / sizeof options[0]));
     tcase_add_test(tc, test_bad_item_is_named_by_its_index);
     tcase_add_test(tc, test_memory_items_are_named_in_errors);
-    tcase_add_test(tc,
-                   test_checker_refuses_what_is_too_small_for_the_transforms);
     tcase_add_test(tc, test_nulls_and_structs_without_a_size_are_refused);
     tcase_add_test(tc, test_state_of_another_data_set_is_refused);
     suite_add_tcase(suite, tc);
