@@ -1,6 +1,7 @@
 /* The consumer's side: looks the next batch's rows through, books them and
  * hands it out. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -29,6 +30,22 @@ static void row_error(const struct stk_columns *rows, int64_t row,
     *err = fault->bad.error;
 }
 
+/* The error names the last substitute, which the user never asked for. */
+static void say_who_asked(const struct stk_columns *rows, int64_t row,
+                          stoker_error *err)
+{
+    const struct stk_fault *fault = rows->faults[row];
+    size_t n = strlen(err->text);
+    int substitutes = -1;
+
+    for (; fault; fault = fault->next)
+        substitutes++;
+    if (substitutes > 0)
+        snprintf(err->text + n, sizeof err->text - n,
+                 "; sample %lld and its %d substitutes are all bad",
+                 (long long)rows->planned_id[row], substitutes);
+}
+
 /* Books one bad row.  Returns 0, or what ends the run. */
 static int book_row(stoker_loader *loader, const struct stk_columns *rows,
                     int64_t row, stoker_error *err)
@@ -42,6 +59,8 @@ static int book_row(stoker_loader *loader, const struct stk_columns *rows,
         stk_book_keep(&loader->book, loader->dataset, rows->faults[row], err);
     if (code < 0 && (policy != STOKER_MASK || is_environment(code))) {
         *err = row_err;
+        if (!is_environment(code))
+            say_who_asked(rows, row, err);
         return code;
     }
     if (rc < 0)

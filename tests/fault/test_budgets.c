@@ -160,6 +160,8 @@ START_TEST(test_refill_is_the_same_everywhere_and_ends)
     v = play_all_ways(&opt);
     ck_assert_int_eq(v.code, -ENODATA);
     ck_assert_int_eq(v.n_listed, 9 * 8);
+    ck_assert_msg(strstr(v.text, " and its 8 substitutes are all bad"), "%s",
+                  v.text);
     seen("all bad under refill", v.code, v.text);
 }
 END_TEST
