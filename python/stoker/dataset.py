@@ -19,12 +19,14 @@ def path_bytes(path: Any) -> bytes:
     return name
 
 
-def open_dataset(root: Any, items: Any, hash_sizes: bool, allow_empty: bool) -> c.c_void_p:
+def open_dataset(root: Any, items: Any, hash_sizes: bool, allow_empty: bool,
+                 options: n.Options) -> c.c_void_p:
     out, error = c.c_void_p(), n.Error()
     if items is None:
         folder = n.FolderOptions()
         n.lib.stoker_folder_options_init(c.byref(folder), c.sizeof(folder))
         folder.hash_sizes, folder.allow_empty = hash_sizes, allow_empty
+        folder.stall_timeout_ms = options.stall_timeout_ms
         rc = n.lib.stoker_dataset_from_folder(c.byref(out), path_bytes(root),
                                               c.byref(folder), c.byref(error))
         check(rc, error, DatasetError)
@@ -48,7 +50,7 @@ def open_dataset(root: Any, items: Any, hash_sizes: bool, allow_empty: bool) -> 
             keep.append(data)
             item.source, item.length = 1, len(data)
             item.data = c.cast(c.c_char_p(data), c.c_void_p)
-            item.name = b"item %d" % (len(keep) - 1)
+            item.name = b"item %d" % i
         else:
             item.path = path_bytes(source)
     check(n.lib.stoker_dataset_from_items(c.byref(out), array, len(items),

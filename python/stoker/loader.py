@@ -104,7 +104,7 @@ class ImageLoader:
         self._root, self._items = root, _items
         self._lock = threading.RLock()
         self._options = make_options(**self._arguments)
-        self._dataset = open_dataset(root, _items, hash_sizes, allow_empty)
+        self._dataset = open_dataset(root, _items, hash_sizes, allow_empty, self._options)
         handle, error = c.c_void_p(), n.Error()
         rc = n.lib.stoker_loader_open(c.byref(handle), self._dataset, c.byref(self._options),
                                       c.byref(error))

@@ -171,3 +171,12 @@ def test_labels_that_are_no_ints_of_64_bits_are_refused(small):
     for wrong in ("1", 0.0, 1.5, None, 2**63, -2**63 - 1):
         with pytest.raises(ValueError, match=r"items\[0\]: the label"):
             stoker.ImageLoader.from_items([(b"x", wrong)], transforms=small)
+
+
+def test_bytes_that_are_bad_are_named_by_their_place_in_the_list(small, photos):
+    photo = next(photos.glob("*/*.jpg"))
+    items = [(photo, 0), (photo.read_bytes(), 1), (photo, 2), (b"GIF89a" + bytes(50), 3)]
+    with stoker.ImageLoader.from_items(items, batch_size=4, shuffle=False,
+                                       transforms=small) as loader:
+        with pytest.raises(stoker.SampleError, match="^item 3: GIF"):
+            next(iter(loader))
