@@ -178,10 +178,12 @@ class ImageLoader:
             if epoch is None:
                 epoch = 0 if self._begun is None else self._begun + 1
             keep = self._pending is not None and self._stands[0] == epoch
-            self._pending = None
             self._active = active = EpochIterator(self, epoch)
             if not keep and self._stands != (epoch, 0):
-                self._seek(epoch, 0)
+                at = self._cursor()
+                inside = self._pending == at.epoch and at.consumed < self._n
+                self._seek(epoch, at.consumed if inside else 0)
+            self._pending = None
             self._begun = epoch
             return active
 
@@ -206,8 +208,7 @@ class ImageLoader:
         self._stands = (epoch, consumed)
 
     def _next(self, iterator: EpochIterator) -> Batch:
-        out, error = c.c_void_p(), n.Error()
-        held_since = None
+        out, error, held_since = c.c_void_p(), n.Error(), None
         while True:
             with self._turn:
                 with self._lock:
@@ -240,6 +241,8 @@ class ImageLoader:
             raise BusyError("all %d batches of this loader have been held for %.0f seconds: "
                             "release or copy some, or raise prefetch"
                             % (self._options.n_slots, _BUSY_S), errno.EBUSY)
+        if rc != -errno.ETIMEDOUT:    # a stall may end by itself,
+            self._stands = (-1, -1)   # all else by a seek
         raise from_native(error, rc)
 
     def _mark(self) -> None:
@@ -364,14 +367,11 @@ class ImageLoader:
                                               c.byref(error)), error)
         if not 0 <= batch < steps:
             raise IndexError("no batch %r in an epoch of %d" % (batch, steps))
-        other = ImageLoader(self._root, _items=self._items, **arguments)
-        try:
+        with ImageLoader(self._root, _items=self._items, **arguments) as other:
             state = other.state_dict()
             state["epoch"], state["consumed"] = epoch, consumed + batch * self._step_samples()
             other.load_state_dict(state)
             return next(iter(other))
-        finally:
-            other.close()
 
     def close(self) -> None:
         """Stops the threads; batches that are held stay valid."""

@@ -15,18 +15,11 @@ enum { PATH_BYTES = 4352 };
 /* Every byte of name, shard and reason may become six; the rest is short. */
 enum { LINE_BYTES = 6 * (2 * PATH_BYTES + (int)sizeof(stoker_error)) + 1024 };
 
-int stk_ledger_open(struct stk_ledger *ledger, const char *path,
-                    stoker_error *err)
+/* Returns the descriptor, or the error. */
+static int open_file(const char *path, stoker_error *err)
 {
     struct stat st;
 
-    *ledger = (struct stk_ledger){.fd = -1};
-    if (!path)
-        return 0;
-    if (strlen(path) >= sizeof ledger->path)
-        return stk_fail(err, -ENAMETOOLONG, "ledger_path: over %zu bytes",
-                        sizeof ledger->path - 1);
-    strcpy(ledger->path, path);
     /* O_NONBLOCK: a pipe without a reader is refused, not waited for. */
     int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK,
                   0644);
@@ -38,8 +31,21 @@ int stk_ledger_open(struct stk_ledger *ledger, const char *path,
         close(fd);
         return stk_fail(err, -EINVAL, "ledger %s: is a pipe, not a file", path);
     }
-    ledger->fd = fd;
-    return 0;
+    return fd;
+}
+
+int stk_ledger_open(struct stk_ledger *ledger, const char *path,
+                    stoker_error *err)
+{
+    *ledger = (struct stk_ledger){.fd = -1};
+    if (!path)
+        return 0;
+    if (strlen(path) >= sizeof ledger->path)
+        return stk_fail(err, -ENAMETOOLONG, "ledger_path: over %zu bytes",
+                        sizeof ledger->path - 1);
+    strcpy(ledger->path, path);
+    ledger->fd = open_file(path, err);
+    return ledger->fd < 0 ? ledger->fd : 0;
 }
 
 void stk_ledger_close(struct stk_ledger *ledger)
@@ -168,6 +174,22 @@ static void undo(struct stk_ledger *ledger, off_t n)
         ledger->is_torn = true;
 }
 
+/* Whoever cleans up may remove the file: lines that go on into it are lost. */
+static int find_again(struct stk_ledger *ledger, stoker_error *err)
+{
+    struct stat st;
+
+    if (fstat(ledger->fd, &st) < 0 || st.st_nlink > 0)
+        return 0;
+    int fd = open_file(ledger->path, err);
+    if (fd < 0)
+        return fd;
+    close(ledger->fd);
+    ledger->fd = fd;
+    ledger->is_torn = false;
+    return 0;
+}
+
 int stk_ledger_write(struct stk_ledger *ledger, const stoker_dataset *ds,
                      const stoker_bad *bad, stoker_error *err)
 {
@@ -176,6 +198,9 @@ int stk_ledger_write(struct stk_ledger *ledger, const stoker_dataset *ds,
 
     if (ledger->fd < 0)
         return 0;
+    int rc = find_again(ledger, err);
+    if (rc < 0)
+        return rc;
     size_t first = ledger->is_torn;
     line[0] = '\n';
     size_t n = first + make_line(line + first, ds, bad);

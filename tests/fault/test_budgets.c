@@ -300,6 +300,37 @@ START_TEST(test_a_pipe_is_no_ledger)
 }
 END_TEST
 
+/* Lines go on in the file of that name, not in one that nobody finds. */
+START_TEST(test_a_ledger_that_was_removed_is_begun_again)
+{
+    stoker_options opt = options(STOKER_MASK);
+    stoker_dataset *ds;
+    stoker_loader *loader = NULL;
+    stoker_batch *batch;
+    char folder[] = "/tmp/stoker_gone_XXXXXX", path[64];
+    struct stat st;
+
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/ledger", folder);
+    break_every(2, 1, 100);
+    ds = photos_dataset(&photos);
+    opt.ledger_path = path;
+    ck_assert_int_eq(stoker_loader_open(&loader, ds, &opt, &err), 0);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(stoker_loader_next(loader, &batch, -1, &err), 0);
+        stoker_batch_release(batch);
+        ck_assert_int_eq(stat(path, &st), 0);
+        ck_assert_int_gt(st.st_size, 0);
+        unlink(path);
+    }
+    ck_assert_int_eq(rmdir(folder), 0);
+    ck_assert_int_eq(stoker_loader_next(loader, &batch, -1, &err), -ENOENT);
+    ck_assert_msg(strstr(err.text, path), "%s", err.text);
+    stoker_loader_close(&loader);
+    stoker_dataset_free(ds);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("budgets");
@@ -314,6 +345,7 @@ int main(void)
     tcase_add_test(tc, test_full_disk_under_the_ledger_is_a_sentence);
     tcase_add_test(tc, test_full_disk_leaves_whole_lines);
     tcase_add_test(tc, test_a_pipe_is_no_ledger);
+    tcase_add_test(tc, test_a_ledger_that_was_removed_is_begun_again);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

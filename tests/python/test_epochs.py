@@ -1,4 +1,7 @@
 """Which epoch an iterator plays, from where, and when it ends."""
+import shutil
+from pathlib import Path
+
 import pytest
 
 import stoker
@@ -125,3 +128,24 @@ def test_a_negative_epoch_is_refused(photos, small):
     with open_loader(photos, small) as loader:
         with pytest.raises(ValueError, match="epoch"):
             loader.set_epoch(-1)
+
+
+@pytest.mark.parametrize("epoch, n_steps", [(0, 0), (0, 3), (2, 0), (2, 3)])
+def test_a_mended_file_is_read_when_its_epoch_is_set_again(
+        tmp_path, photos, small, orders, epoch, n_steps):
+    root = tmp_path / "photos"
+    shutil.copytree(photos, root)
+    with open_loader(root, small) as loader:
+        path = Path(loader.path(orders[epoch][8 * n_steps]))
+        whole = path.read_bytes()
+        path.write_bytes(b"")
+        loader.set_epoch(epoch)
+        first, batches = [], iter(loader)
+        with pytest.raises(stoker.SampleError, match="empty"):
+            for batch in batches:
+                first += ids_of([batch])
+        assert len(first) == 8 * n_steps
+        path.write_bytes(whole)
+        loader.set_epoch(epoch)
+        assert first + ids_of(loader) == orders[epoch]
+        assert ids_of(loader) == orders[epoch + 1]
