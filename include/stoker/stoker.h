@@ -709,7 +709,8 @@ STOKER_API int stoker_device_measure(int ordinal, stoker_device_info *out,
                                      stoker_error *err);
 
 /* This machine's roofline over exactly these files and windows: what one core
- * needs a sample, in nanoseconds, with each stage timed alone. */
+ * needs a sample, in nanoseconds, with each stage timed alone.  The weights of
+ * both passes count as horizontal. */
 typedef struct stoker_limit {
     size_t size; /* sizeof(stoker_limit), set by the caller */
     int64_t n_samples;

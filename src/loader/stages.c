@@ -38,7 +38,8 @@ static int begin_placing(struct stk_stager *s,
     int64_t start = stk_now_ns();
     int rc = stk_placer_begin(s->placer, geometry, row, err);
 
-    s->place_ns = stk_now_ns() - start - s->clock_ns;
+    s->weights_ns = stk_now_ns() - start - s->clock_ns;
+    s->rows_ns = 0;
     return rc;
 }
 
@@ -52,12 +53,12 @@ static int place_all(struct stk_stager *s, struct stk_jpeg_decoder *own,
                      : stk_decoder_rows(s->decoder, &strip, err)) == 1) {
         int64_t start = stk_now_ns();
         stk_placer_rows(s->placer, &strip);
-        s->place_ns += stk_now_ns() - start - s->clock_ns;
+        s->rows_ns += stk_now_ns() - start - s->clock_ns;
     }
     return rc;
 }
 
-/* Splits the placer's time between its passes. */
+/* Splits the rows' time between the passes. */
 static void end_placing(struct stk_stager *s, struct stk_stages *now)
 {
     struct stk_place_times placed;
@@ -66,8 +67,9 @@ static void end_placing(struct stk_stager *s, struct stk_stages *now)
     double first = (double)placed.resample_ns;
     double both = first + (double)placed.emit_ns;
     double share = both > 0 ? first / both : 0;
-    now->across = (int64_t)(share * (double)s->place_ns);
-    now->down = s->place_ns - now->across;
+    int64_t across = (int64_t)(share * (double)s->rows_ns);
+    now->across = s->weights_ns + across;
+    now->down = s->rows_ns - across;
 }
 
 /* By our own decoder, stage by stage; 1: not ours. */
@@ -109,7 +111,7 @@ static int run_other(struct stk_stager *s, const struct stk_geometry *geometry,
         rc = stk_decoder_begin(s->decoder, &geometry->source, err);
     if (rc == 0)
         rc = place_all(s, NULL, err);
-    now->fallback = stk_now_ns() - start - s->place_ns;
+    now->fallback = stk_now_ns() - start - s->weights_ns - s->rows_ns;
     end_placing(s, now);
     return rc;
 }

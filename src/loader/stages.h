@@ -38,9 +38,10 @@ struct stk_stager {
     size_t n_rows, n_run;
     struct stk_job job;
     int64_t clock_ns; /* what a look at the clock costs */
-    /* The placer looks at the clock at some strips only: its own times give
-     * the proportion of its passes, place_ns their sum. */
-    int64_t place_ns;
+    /* The weights of both passes, made before the first row, and all rows.
+     * The placer looks at the clock at some strips only: its own times give
+     * the proportion of its passes, rows_ns their sum. */
+    int64_t weights_ns, rows_ns;
 };
 
 int stk_stager_open(struct stk_stager *s, const struct stk_study *study,
