@@ -30,6 +30,12 @@ enum { N_DROPPED = 8 };
 enum { LEAST_BYTES = 200 };
 static const struct stk_dc_table no_dc;
 
+/* What tables were built from: files of one encoder often bring the same. */
+struct origin {
+    struct stk_huffman codes;
+    int size; /* 0: never built */
+};
+
 struct stk_entropy {
     struct stk_scan scan;
     const struct stk_entropy_loops *loops;
@@ -45,6 +51,8 @@ struct stk_entropy {
     struct stk_dc_table dc[4];     /* by DC slot */
     struct stk_skip_table skip[4]; /* by AC slot */
     struct stk_skip_table skip_first[STK_JPEG_COMPONENTS];
+    struct origin values_from[4], dc_from[4], skip_from[4];
+    struct origin first_ac[STK_JPEG_COMPONENTS], first_dc[STK_JPEG_COMPONENTS];
     struct stk_build_scratch build;
     bool can_skip;
     _Alignas(64) int16_t
@@ -174,6 +182,16 @@ static int safe_size(const struct stk_jpeg_component *component)
     return size;
 }
 
+/* Whether the tables of from were built of the same; they will have been. */
+static bool is_built(struct origin *from, const struct stk_huffman *codes,
+                     int size)
+{
+    if (from->size == size && !memcmp(&from->codes, codes, sizeof *codes))
+        return true;
+    *from = (struct origin){*codes, size};
+    return false;
+}
+
 /* Codes and tables by slot, each built once: for values those of an AC slot
  * obey the strictest of its components. */
 static void build_values(struct stk_entropy *e, const struct stk_jpeg *jpeg,
@@ -192,7 +210,8 @@ static void build_values(struct stk_entropy *e, const struct stk_jpeg *jpeg,
     for (int slot = 0; slot < 4; slot++)
         if (used >> slot & 1) {
             stk_codes_from(&e->ac_codes[slot], &jpeg->huffman_ac[slot]);
-            if (has_tables)
+            if (has_tables && !is_built(&e->values_from[slot],
+                                        &jpeg->huffman_ac[slot], size[slot]))
                 e->loops->build_values(&e->values[slot],
                                        &jpeg->huffman_ac[slot], size[slot],
                                        &e->build);
@@ -203,7 +222,8 @@ static void build_values(struct stk_entropy *e, const struct stk_jpeg *jpeg,
     for (int slot = 0; slot < 4; slot++)
         if (used >> slot & 1) {
             stk_codes_from(&e->dc_codes[slot], &jpeg->huffman_dc[slot]);
-            if (has_tables)
+            if (has_tables && !is_built(&e->dc_from[slot],
+                                        &jpeg->huffman_dc[slot], STK_DC_SIZE))
                 e->loops->build_dc(&e->dc[slot], &jpeg->huffman_dc[slot]);
         }
 }
@@ -220,9 +240,17 @@ static void build_skips(struct stk_entropy *e, const struct stk_jpeg *jpeg,
                 first[c] = b;
         if (first[c] != c)
             continue;
-        e->loops->build_skip(&e->skip[ac], &jpeg->huffman_ac[ac], &e->build);
-        e->loops->build_skip_first(&e->skip_first[c], &jpeg->huffman_dc[dc],
-                                   &e->build);
+        /* All three are asked, for each takes note; skip_first is composed of
+         * what building skip leaves. */
+        const struct stk_huffman *ac_codes = &jpeg->huffman_ac[ac];
+        const struct stk_huffman *dc_codes = &jpeg->huffman_dc[dc];
+        bool kept = is_built(&e->skip_from[ac], ac_codes, STK_AC_SIZE);
+        kept &= is_built(&e->first_ac[c], ac_codes, STK_AC_SIZE);
+        kept &= is_built(&e->first_dc[c], dc_codes, STK_DC_SIZE);
+        if (kept)
+            continue;
+        e->loops->build_skip(&e->skip[ac], ac_codes, &e->build);
+        e->loops->build_skip_first(&e->skip_first[c], dc_codes, &e->build);
     }
 }
 

@@ -52,6 +52,10 @@ struct jpeg_file jpeg_make(const struct jpeg_wish *wish)
     jpeg_set_quality(&c, wish->quality ? wish->quality : 75, !wish->wide_quant);
     c.comp_info[0].h_samp_factor = wish->h ? wish->h : 1;
     c.comp_info[0].v_samp_factor = wish->v ? wish->v : 1;
+    for (int k = 0; k < n; k++) {
+        c.comp_info[k].dc_tbl_no ^= wish->swap_dc >> k & 1;
+        c.comp_info[k].ac_tbl_no ^= wish->swap_ac >> k & 1;
+    }
     c.optimize_coding = wish->optimise;
     c.restart_interval = (unsigned)wish->restart;
     jpeg_start_compress(&c, TRUE);

@@ -19,6 +19,8 @@ struct jpeg_wish {
     bool optimise, rgb, wide_quant;  /* wide_quant: 16-bit tables */
     unsigned seed;
     int noise; /* 0 ... 255: how wild the pixels are */
+    /* Bit c: component c takes the other one of the slots 0 and 1. */
+    int swap_dc, swap_ac;
 };
 
 /* A file that free() gives back. */

@@ -132,6 +132,27 @@ START_TEST(test_long_files_cross_the_buffer_anywhere)
 }
 END_TEST
 
+/* A decoder keeps the tables it has built: which file came before must not
+ * matter, whatever slots it used for whatever codes. */
+START_TEST(test_files_share_tables_only_where_they_are_the_same)
+{
+    unsigned random = 1;
+    for (int i = 0; i < 2000; i++) {
+        random = random * 1664525u + 1013904223u;
+        struct jpeg_wish wish = {.width = 33,
+                                 .height = 20,
+                                 .n_components = random >> 31 ? 3 : 1,
+                                 .quality = random >> 30 & 1 ? 75 : 100,
+                                 .optimise = (random >> 27 & 7) == 0,
+                                 .swap_dc = (int)(random >> 24 & 7),
+                                 .swap_ac = (int)(random >> 21 & 7),
+                                 .seed = random >> 19 & 3,
+                                 .noise = 200};
+        check_wish(&wish);
+    }
+}
+END_TEST
+
 START_TEST(test_more_mcus_than_there_are_is_not_mine)
 {
     struct jpeg_file file = small_file(0);
@@ -159,6 +180,7 @@ static Suite *make_suite(void)
     tcase_add_test(tc, test_every_sampling_size_and_restart_interval);
     tcase_add_test(tc, test_every_quality);
     tcase_add_test(tc, test_long_files_cross_the_buffer_anywhere);
+    tcase_add_test(tc, test_files_share_tables_only_where_they_are_the_same);
     tcase_add_test(tc, test_more_mcus_than_there_are_is_not_mine);
     suite_add_tcase(s, tc);
     return s;
