@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stoker/stoker.h>
 
 /* Exit codes of every command. */
@@ -69,6 +70,10 @@ bool cli_parse(struct cli_flags *flags, int argc, char **argv, int *status);
 
 /* The word of a value, or "?". */
 const char *cli_word_of(const struct cli_word *words, int32_t value);
+
+/* Text as one line that no file's name can break: newlines, carriage returns,
+ * tabs and backslashes as \n, \r, \t and \\, other controls as \x1b. */
+void cli_put_line(FILE *out, const char *text);
 
 /* "stoker COMMAND: text" on the error stream; returns status. */
 int cli_fail(int status, const char *command, const char *format, ...)

@@ -203,16 +203,8 @@ char *feed_path(const struct feed *feed, int64_t id)
 
 void feed_put_path(FILE *out, const struct feed *feed, int64_t id)
 {
-    static const char special[] = "\n\r\t\\", letters[] = "nrt\\";
     char *path = id >= 0 ? feed_path(feed, id) : NULL;
 
-    if (id < 0)
-        fputs("(padding)", out);
-    for (const char *at = path; at && *at; at++) {
-        const char *found = strchr(special, *at);
-        if (found)
-            fputc('\\', out);
-        fputc(found ? letters[found - special] : *at, out);
-    }
+    cli_put_line(out, path ? path : id < 0 ? "(padding)" : "?");
     free(path);
 }

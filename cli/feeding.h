@@ -47,8 +47,7 @@ void feed_close(struct feed *feed);
 
 /* A sample's path, which is the caller's to free; NULL without memory. */
 char *feed_path(const struct feed *feed, int64_t id);
-/* The last column of a table: the path in one line, its newlines, carriage
- * returns, tabs and backslashes as \n, \r, \t and \\; or (padding). */
+/* A sample's path as cli_put_line() says it; or (padding). */
 void feed_put_path(FILE *out, const struct feed *feed, int64_t id);
 
 #endif

@@ -17,14 +17,33 @@ double cli_seconds(void)
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
+void cli_put_line(FILE *out, const char *text)
+{
+    static const char special[] = "\n\r\t\\", letters[] = "nrt\\";
+
+    for (; *text; text++) {
+        const char *found = strchr(special, *text);
+        if (found)
+            fprintf(out, "\\%c", letters[found - special]);
+        else if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            fprintf(out, "\\x%02x", *text);
+        else
+            fputc(*text, out);
+    }
+}
+
 int cli_fail(int status, const char *command, const char *format, ...)
 {
+    char *text = NULL;
     va_list args;
     va_start(args, format);
-    fprintf(stderr, "stoker%s%s: ", command[0] ? " " : "", command);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
+    if (vasprintf(&text, format, args) < 0)
+        text = NULL;
     va_end(args);
+    fprintf(stderr, "stoker%s%s: ", command[0] ? " " : "", command);
+    cli_put_line(stderr, text ? text : "out of memory");
+    fputc('\n', stderr);
+    free(text);
     return status;
 }
 

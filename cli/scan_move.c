@@ -35,6 +35,14 @@ static int open_regular(const char *path)
     return fd < 0 ? -errno : fd;
 }
 
+static int write_all(int fd, const char *bytes, size_t n)
+{
+    for (ssize_t wrote; n > 0; bytes += wrote, n -= (size_t)wrote)
+        if ((wrote = write(fd, bytes, n)) < 0)
+            return -errno;
+    return 0;
+}
+
 /* Copies to a new file and then removes the old one: across file systems. */
 static int copy_over(const char *from, const char *to)
 {
@@ -51,8 +59,7 @@ static int copy_over(const char *from, const char *to)
         return rc;
     }
     while (rc == 0 && (n = read(in, bytes, sizeof(bytes))) > 0)
-        if (write(out, bytes, (size_t)n) != n)
-            rc = errno ? -errno : -EIO;
+        rc = write_all(out, bytes, (size_t)n);
     if (rc == 0 && n < 0)
         rc = -errno;
     if (rc == 0 && fsync(out) != 0)
@@ -121,37 +128,59 @@ static bool is_of_the_file(int32_t code)
 {
     return code == -EBADMSG || code == -ENODATA || code == -EFBIG ||
            code == -ENOTSUP || code == -ERANGE || code == -EINVAL ||
-           code == -EISDIR || code == -ENOENT || code == -ELOOP;
+           code == -EISDIR || code == -ENOENT;
+}
+
+/* Files may have been mended since they were looked at, perhaps hours ago. */
+static bool is_still_bad(const struct scan *scan, stoker_checker *checker,
+                         int64_t id)
+{
+    const struct verdict *verdict = &scan->verdicts[id];
+    stoker_image_info info = {.size = sizeof(info)};
+    stoker_error err;
+    int code = verdict->code;
+    const char *why = verdict->text ? verdict->text : "a file was not read";
+    if (is_of_the_file(code)) {
+        code = stoker_checker_check(checker, id, &info, &err);
+        why = code ? err.text : why;
+    }
+    if (code == 0)
+        cli_fail(CLI_BAD, "scan", "%s; it stays, as it is good by now", why);
+    else if (!is_of_the_file(code))
+        cli_fail(CLI_BAD, "scan", "%s; it stays, as it may be good", why);
+    return is_of_the_file(code);
+}
+
+static void move_id(struct scan *scan, int64_t id)
+{
+    size_t root = strlen(scan->folder);
+    char *from = feed_path(&scan->feed, id), *to = NULL;
+    const char *rest = from;
+    if (from && strncmp(from, scan->folder, root) == 0)
+        rest = from + root;
+    int rc = -ENOMEM;
+    if (from &&
+        asprintf(&to, "%s/%s", scan->move_to, rest + strspn(rest, "/")) >= 0)
+        rc = move_one(from, to);
+    if (rc == 0)
+        scan->n_moved++;
+    else
+        cli_fail(CLI_BAD, "scan", "%s stays: %s: %s", from ? from : "a file",
+                 to ? to : scan->move_to, strerror(-rc));
+    free(from);
+    free(to);
 }
 
 int scan_move_bad(struct scan *scan)
 {
-    size_t root = strlen(scan->folder);
-    for (int64_t id = 0; id < scan->n; id++) {
-        const struct verdict *verdict = &scan->verdicts[id];
-        if (verdict->code == 0)
-            continue;
-        if (!is_of_the_file(verdict->code)) {
-            cli_fail(CLI_BAD, "scan", "%s; it stays, as it may be good",
-                     verdict->text ? verdict->text : "a file was not read");
-            continue;
-        }
-        char *from = feed_path(&scan->feed, id), *to = NULL;
-        const char *rest = from;
-        if (from && strncmp(from, scan->folder, root) == 0)
-            rest = from + root;
-        int rc = -ENOMEM;
-        if (from && asprintf(&to, "%s/%s", scan->move_to,
-                             rest + strspn(rest, "/")) >= 0)
-            rc = move_one(from, to);
-        if (rc == 0)
-            scan->n_moved++;
-        else
-            cli_fail(CLI_BAD, "scan", "%s stays: %s: %s",
-                     from ? from : "a file", to ? to : scan->move_to,
-                     strerror(-rc));
-        free(from);
-        free(to);
-    }
+    stoker_checker *checker = NULL;
+    stoker_error err;
+    if (stoker_checker_open(&checker, scan->feed.ds, &scan->feed.options,
+                            &err) != 0)
+        return cli_fail(CLI_BAD, "scan", "%s", err.text);
+    for (int64_t id = 0; id < scan->n; id++)
+        if (scan->verdicts[id].code != 0 && is_still_bad(scan, checker, id))
+            move_id(scan, id);
+    stoker_checker_close(&checker);
     return CLI_OK;
 }

@@ -64,9 +64,8 @@ void scan_print_list(const struct scan *scan)
     for (int64_t id = 0; id < scan->n; id++) {
         if (scan->verdicts[id].code == 0)
             continue;
-        char *path = feed_path(&scan->feed, id);
-        puts(path ? path : "?");
-        free(path);
+        feed_put_path(stdout, &scan->feed, id);
+        putchar('\n');
     }
 }
 
@@ -106,7 +105,9 @@ static void print_bad(const struct scan *scan)
             if (verdict->code == 0 ||
                 strcmp(key_of(verdict->code), key_of(codes[i])) != 0)
                 continue;
-            printf("  %s\n", verdict->text ? verdict->text : "?");
+            fputs("  ", stdout);
+            cli_put_line(stdout, verdict->text ? verdict->text : "?");
+            putchar('\n');
             shown++;
         }
         if (counts[i] > SHOWN)
@@ -127,11 +128,11 @@ static void print_surprises(const struct scan *scan)
         for (int64_t id = 0; id < scan->n && shown < 3; id++) {
             if (!(scan->verdicts[id].surprises >> i & 1))
                 continue;
-            char *path = feed_path(&scan->feed, id);
-            printf("  %s (%s %s, %d x %d)\n", path ? path : "?",
-                   scan->verdicts[id].format, scan->verdicts[id].mode,
-                   scan->verdicts[id].width, scan->verdicts[id].height);
-            free(path);
+            fputs("  ", stdout);
+            feed_put_path(stdout, &scan->feed, id);
+            printf(" (%s %s, %d x %d)\n", scan->verdicts[id].format,
+                   scan->verdicts[id].mode, scan->verdicts[id].width,
+                   scan->verdicts[id].height);
             shown++;
         }
     }

@@ -57,11 +57,25 @@ void stk_io_finish(struct stk_io *io, struct stk_io_slot *slot, int result)
                   stk_fail(&(slot)->read.error, code, "%s: " fmt,              \
                            name_of(slot), __VA_ARGS__))
 
+/* All but what says something about the file: network storage has many words
+ * for a server that is away. */
 static bool is_transient(int code)
 {
-    return code == -ESTALE || code == -EIO || code == -EAGAIN ||
-           code == -EMFILE || code == -ENFILE || code == -ENOMEM ||
-           code == -EINTR || code == -ECANCELED || code == -EBUSY;
+    switch (code) {
+    case -ENOENT:
+    case -ENOTDIR:
+    case -ELOOP:
+    case -ENAMETOOLONG:
+    case -EACCES:
+    case -EPERM:
+    case -ENXIO:
+    case -ENODEV:
+    case -EINVAL:
+    case -EISDIR:
+        return false;
+    default:
+        return true;
+    }
 }
 
 /* A doubling delay with jitter, so that workers do not come back at once. */
@@ -88,6 +102,10 @@ static void refuse(struct stk_io *io, struct stk_io_slot *slot, int code)
     case -ENOTDIR:
         fail(io, slot, -ENOENT, "%s", "vanished (no such file)");
         return;
+    case -ELOOP:
+    case -ENAMETOOLONG:
+        fail(io, slot, -ENOENT, "vanished (%s)", strerror(-code));
+        return;
     case -EACCES:
     case -EPERM:
         fail(io, slot, -EACCES, "%s", "may not be read");
@@ -96,17 +114,18 @@ static void refuse(struct stk_io *io, struct stk_io_slot *slot, int code)
     case -ENODEV:
         fail(io, slot, -EINVAL, "%s", "is not a regular file");
         return;
-    case -EAGAIN:
-    case -EINTR:
-    case -ECANCELED:
-    case -EBUSY:
-    case -EIO:
-        fail(io, slot, -EIO, "the storage failed: %s (%d retries)",
-             strerror(-code), slot->read.n_retries);
-        return;
-    default:
+    case -ENOMEM:
+    case -EMFILE:
+    case -ENFILE:
+    case -ESTALE:
+    case -EINVAL:
+    case -EISDIR:
         fail(io, slot, code, "%s (%d retries)", strerror(-code),
              slot->read.n_retries);
+        return;
+    default:
+        fail(io, slot, -EIO, "the storage failed: %s (%d retries)",
+             strerror(-code), slot->read.n_retries);
     }
 }
 

@@ -2,6 +2,7 @@
 import os
 import shutil
 import stat
+import subprocess
 import tempfile
 import unittest
 
@@ -138,6 +139,60 @@ class Scan(Case):
         self.assertEqual(len(files(away)), 3)
         self.assertTrue(os.path.exists(closed))
         shutil.rmtree(away)
+
+    def test_a_file_that_is_good_by_now_is_not_moved(self):
+        """What another process would do in the hours of a scan, one move does
+        here to the link that is looked at next."""
+        away = self.path("away")
+        there = os.path.join(away, os.path.basename(self.where))
+        os.makedirs(there)
+        self.addCleanup(shutil.rmtree, away)
+        shutil.copy(os.path.join(self.where, self.names[0]),
+                    os.path.join(there, "real"))
+        os.symlink("real", os.path.join(self.where, "a.jpg"))
+        link = os.path.join(self.where, "b.jpg")
+        os.symlink(os.path.join(there, "a.jpg"), link)
+        status, out, err = run("scan", self.folder, "--move-bad", away)
+        self.assertEqual(status, 1)
+        self.assertIn("2 bad", out)
+        self.assertIn("moved 1", out)
+        self.assertIn("b.jpg: vanished (no such file); it stays, as it is good "
+                      "by now", err)
+        self.assertTrue(os.path.exists(link))
+
+    def test_a_full_disk_is_named_and_the_file_stays(self):
+        away = self.path("away")
+        os.mkdir(away)
+        if os.geteuid() != 0 or subprocess.run(
+                ["mount", "-t", "tmpfs", "-o", "size=96k", "none",
+                 away]).returncode != 0:
+            self.skipTest("only root mounts a small disk")
+        try:
+            self.add("large.jpg", b"no image" * 20000)
+            self.refused(1, "large.jpg: No space left", "scan", self.folder,
+                         "--move-bad", away)
+            self.assertEqual(files(away), [])
+            self.assertEqual(len(read(os.path.join(self.where, "large.jpg"))),
+                             160000)
+        finally:
+            subprocess.run(["umount", away], check=True)
+            os.rmdir(away)
+
+    def test_no_name_forges_a_line(self):
+        self.add("a\n/etc/passwd.jpg".replace("/", "_"), b"bad")
+        self.add("\x1b[2J.jpg", b"bad")
+        wall = self.path("wall")
+        with open(wall, "wb"):
+            pass
+        for more in ((), ("--list",), ("--move-bad", wall)):
+            status, out, err = run("scan", self.folder, *more)
+            self.assertEqual(status, 1)
+            self.assertIn(r"a\n_etc_passwd.jpg", out)
+            self.assertIn(r"\x1b[2J.jpg", out)
+            self.assertNotIn("\x1b", out + err)
+            self.assertNotIn("\n_etc", out + err)
+        self.assertIn(r"\x1b[2J.jpg stays", err)
+        os.remove(wall)
 
     def test_a_move_that_fails_names_both_ends(self):
         self.spoil()

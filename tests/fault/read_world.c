@@ -25,14 +25,14 @@ uint8_t world_byte(const struct file *file, uint32_t version, int64_t i)
 
 static int passing_error(struct file *file)
 {
-    static const int codes[] = {-EIO,    -ESTALE, -EAGAIN, -EINTR,
-                                -EMFILE, -ENFILE, -ENOMEM};
+    static const int codes[] = {-EIO,    -ESTALE, -EAGAIN,   -EINTR,    -EMFILE,
+                                -ENFILE, -ENOMEM, -ENOTCONN, -ESHUTDOWN};
     if (file->fate == BROKEN)
-        return -EIO;
+        return world_chance(2) ? -EIO : -ETIMEDOUT; /* as NFS says it */
     if (file->n_errors == 0)
         return 0;
     file->n_errors--;
-    return codes[world_chance(7)];
+    return codes[world_chance(sizeof codes / sizeof codes[0])];
 }
 
 static int open_call(void *self, const char *path)
