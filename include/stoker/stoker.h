@@ -296,7 +296,9 @@ typedef struct stoker_options {
     /* read */
     int32_t io;               /* [STOKER_IO_AUTO] */
     int32_t n_workers;        /* [0: the CPUs this process may really use] */
-    int32_t reads_ahead;      /* [8] reads in flight a worker, 1 ... 64 */
+    int32_t reads_ahead;      /* [8] reads in flight a worker, 1 ... 64; fewer
+                                 where all workers' took over half of the
+                                 descriptors that this process may have */
     int32_t stall_timeout_ms; /* [120000] a read older than this is an error */
     int32_t retry_ms;         /* [2000] how long transient errors are retried */
     int32_t reserved0;

@@ -43,6 +43,7 @@ static int open_workers(stoker_loader *loader, stoker_error *err)
     loader->workers = stk_calloc_aligned((size_t)n, sizeof *loader->workers);
     if (!loader->workers)
         return stk_fail(err, -ENOMEM, "loader: no memory");
+    loader->opt.reads_ahead = stk_reads_fit(loader->opt.reads_ahead, n);
     for (int i = 0; i < n; i++) {
         loader->n_workers = i + 1;
         int rc = stk_worker_open(&loader->workers[i], loader, i, err);

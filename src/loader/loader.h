@@ -106,6 +106,9 @@ int stk_options_read(stoker_options *full, const stoker_options *opt,
 /* The options' transforms compiled; the default list where there is none. */
 int stk_program_from(struct stk_program *program, const stoker_options *opt,
                      stoker_error *err);
+/* As many of a worker's reads as leave half of the descriptors that this
+ * process may have to the program; at least 1. */
+int32_t stk_reads_fit(int32_t reads_ahead, int n_workers);
 void stk_limits_set(struct stk_decode_limits *limits, const stoker_options *opt,
                     int cpu);
 

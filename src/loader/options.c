@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <math.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "loader/loader.h"
 #include "loader/worker.h"
@@ -137,6 +138,18 @@ int stk_program_from(struct stk_program *program, const stoker_options *opt,
                                is_default ? sizeof train[0]
                                           : opt->transform_bytes,
                                opt->dtype, opt->layout, opt->pixels, err);
+}
+
+int32_t stk_reads_fit(int32_t reads_ahead, int n_workers)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+        return reads_ahead;
+    /* A ring is a descriptor, too. */
+    rlim_t each = limit.rlim_cur / 2 / (rlim_t)n_workers;
+    rlim_t fit = each > 2 ? each - 1 : 1;
+    return fit < (rlim_t)reads_ahead ? (int32_t)fit : reads_ahead;
 }
 
 void stk_limits_set(struct stk_decode_limits *limits, const stoker_options *opt,

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "fuse_rig.h"
@@ -161,6 +162,40 @@ START_TEST(test_hang_of_a_second_try_is_told_while_others_are_ready)
 }
 END_TEST
 
+/* 16 workers with 8 reads each, all in flight, would need 144. */
+START_TEST(test_many_workers_leave_descriptors_to_the_program)
+{
+    enum { N = 400 };
+    static stoker_item items[N];
+    const struct rlimit few = {64, 64};
+    stoker_options opt = photos_options(&crop);
+    stoker_dataset *ds = NULL;
+    stoker_loader *loader = NULL;
+    stoker_batch *batch;
+    stoker_stats stats = {.size = sizeof stats};
+    char path[128];
+    int rc;
+
+    snprintf(path, sizeof path, "%s/slow_.jpg", mount_at);
+    for (int i = 0; i < N; i++)
+        items[i] = (stoker_item){.path = path, .length = -1};
+    opt.io = engine(_i);
+    opt.n_workers = 16;
+    opt.retry_ms = 1;
+    ck_assert_int_eq(
+        stoker_dataset_from_items(&ds, items, N, sizeof *items, &err), 0);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+    ck_assert_int_eq(stoker_loader_open(&loader, ds, &opt, &err), 0);
+    stoker_dataset_free(ds);
+    while ((rc = stoker_loader_next(loader, &batch, 20000, &err)) == 0)
+        stoker_batch_release(batch);
+    ck_assert_msg(rc == STOKER_END, "%d %s", rc, err.text);
+    stoker_loader_stats(loader, &stats);
+    ck_assert_int_eq(stats.n_retries, 0);
+    ck_assert_int_eq(stoker_loader_close(&loader), 0);
+}
+END_TEST
+
 START_TEST(test_seek_after_a_hang_is_refused_and_close_frees_nothing)
 {
     stoker_cursor cursor = {.size = sizeof cursor};
@@ -193,6 +228,8 @@ int main(void)
         tc, test_hang_ends_with_the_files_name_and_close_returns, 0, 4);
     tcase_add_loop_test(
         tc, test_hang_of_a_second_try_is_told_while_others_are_ready, 0, 2);
+    tcase_add_loop_test(tc, test_many_workers_leave_descriptors_to_the_program,
+                        0, 2);
     tcase_add_test(tc,
                    test_seek_after_a_hang_is_refused_and_close_frees_nothing);
     return fuse_rig_run(suite, tc);
