@@ -619,7 +619,7 @@ STOKER_API void stoker_loader_digest(stoker_loader *loader, stoker_digest *out,
 
 /* One bad sample that reached the consumer. */
 typedef struct stoker_bad {
-    size_t size; /* sizeof(stoker_bad), set by the caller in element 0 */
+    size_t size; /* sizeof(stoker_bad) of the library */
     int64_t id, epoch, position;
     int32_t attempt; /* 0, or the refill attempt that failed */
     int32_t reserved0;
@@ -627,9 +627,10 @@ typedef struct stoker_bad {
     stoker_error error;
 } stoker_bad;
 
-/* Copies entries first ... first+n-1 of the list of bad samples.  The first
- * 65536 are kept; the ledger file has all.  Any thread.
- * Returns how many there are in all. */
+/* Copies entries first ... first+n-1 of the list of bad samples, each as far as
+ * bad_bytes, sizeof(stoker_bad).  The first 65536 are kept; the ledger file
+ * has all.  Any thread.
+ * Returns how many there are in all, or -EINVAL. */
 STOKER_API int64_t stoker_loader_bad(stoker_loader *loader, int64_t first,
                                      stoker_bad *out, size_t n,
                                      size_t bad_bytes);

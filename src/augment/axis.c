@@ -2,12 +2,11 @@
  * never contracted, then 22 bits.  The vector kernels repeat it 8 at a time. */
 #include "augment/axis.h"
 
-#include "stoker/stoker.h"
-
 #include <assert.h>
 #include <errno.h>
 #include <math.h>
-#include <string.h>
+
+#include "stoker/stoker.h"
 
 static int interpolation_of(const struct stk_axis *axis)
 {

@@ -32,15 +32,6 @@ void stk_taps_bounds(const struct stk_taps *taps, int32_t index, int32_t *xmin,
     *xmax = high > taps->in_size ? taps->in_size : (int32_t)high;
 }
 
-void stk_taps_range(int32_t in_size, int32_t out_size, int interpolation,
-                    int32_t out_index, int32_t *xmin, int32_t *xmax)
-{
-    struct stk_taps taps;
-
-    stk_taps_init(&taps, in_size, out_size, interpolation);
-    stk_taps_bounds(&taps, out_index, xmin, xmax);
-}
-
 static double triangle(double x)
 {
     if (x < 0.0)

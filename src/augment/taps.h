@@ -31,10 +31,6 @@ static inline double stk_taps_centre(const struct stk_taps *taps, int32_t index)
 void stk_taps_bounds(const struct stk_taps *taps, int32_t index, int32_t *xmin,
                      int32_t *xmax);
 
-/* The same, for one sample alone. */
-void stk_taps_range(int32_t in_size, int32_t out_size, int interpolation,
-                    int32_t out_index, int32_t *xmin, int32_t *xmax);
-
 /* The filter's value for source sample i (xmin <= i < xmax) of an output
  * sample whose middle is centre, before the weights are divided by their sum
  * in rising order of i. */

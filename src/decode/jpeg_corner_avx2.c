@@ -6,7 +6,8 @@
 
 #include "decode/jpeg_idct_avx2.h"
 
-/* The same where 4 ... 7 are zero; pairs (0, 2) and (1, 3). */
+/* As transform() of jpeg_idct_avx2.c, where inputs 4 ... 7 are zero: pairs
+ * (0, 2) and (1, 3), and what is to be added to all. */
 INLINE void transform_corner(__m256i p02, __m256i p13, __m256i add,
                              __m256i out[8])
 {

@@ -8,11 +8,6 @@
 #include "loader/feed.h"
 #include "plan/digest.h"
 
-static bool is_environment(int code)
-{
-    return code == -ENOMEM || code == -EMFILE || code == -ENFILE;
-}
-
 /* What ends the way of a row: the last attempt's error. */
 static void row_error(const struct stk_columns *rows, int64_t row,
                       stoker_error *err)
@@ -57,9 +52,9 @@ static int book_row(stoker_loader *loader, const struct stk_columns *rows,
     row_error(rows, row, &row_err);
     int rc =
         stk_book_keep(&loader->book, loader->dataset, rows->faults[row], err);
-    if (code < 0 && (policy != STOKER_MASK || is_environment(code))) {
+    if (code < 0 && (policy != STOKER_MASK || stk_fault_is_environment(code))) {
         *err = row_err;
-        if (!is_environment(code))
+        if (!stk_fault_is_environment(code))
             say_who_asked(rows, row, err);
         return code;
     }

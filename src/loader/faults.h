@@ -2,6 +2,7 @@
 #ifndef STK_FAULTS_H
 #define STK_FAULTS_H
 
+#include <errno.h>
 #include <stdbool.h>
 
 #include "loader/ledger.h"
@@ -17,6 +18,13 @@ struct stk_fault {
 struct stk_fault *stk_fault_make(const stoker_error *err, int64_t epoch,
                                  int64_t position, int32_t attempt);
 void stk_faults_free(struct stk_fault *fault);
+
+/* Out of memory or of file descriptors says nothing about a sample: no policy
+ * passes over it. */
+static inline bool stk_fault_is_environment(int code)
+{
+    return code == -ENOMEM || code == -EMFILE || code == -ENFILE;
+}
 
 enum { STK_MAX_KEPT = 65536 };
 

@@ -43,6 +43,7 @@ static int check(const stoker_options *opt, stoker_error *err)
         {"max_scans", opt->max_scans, 1, INT32_MAX},
         {"max_decode_ms", opt->max_decode_ms, 1, INT32_MAX},
         {"pixels", opt->pixels, STOKER_PIXELS_PILLOW13, STOKER_PIXELS_PILLOW12},
+        {"cpu", opt->cpu, STOKER_CPU_AUTO, STOKER_CPU_VEC128},
         {"dtype", opt->dtype, STOKER_U8, STOKER_F32},
         {"layout", opt->layout, STOKER_NCHW, STOKER_NHWC},
         {"on_error", opt->on_error, STOKER_RAISE, STOKER_REFILL},
@@ -70,8 +71,6 @@ static int check(const stoker_options *opt, stoker_error *err)
     if (isnan(fraction) || fraction > 1 || (fraction < 0 && fraction != -1))
         return stk_fail(err, -EINVAL, "max_bad_fraction: %g is outside 0 ... 1",
                         fraction);
-    if (opt->cpu != STOKER_CPU_AUTO && (opt->cpu < 0 || opt->cpu > 4))
-        return stk_fail(err, -EINVAL, "cpu: %d is not a stoker_cpu", opt->cpu);
     return 0;
 }
 
@@ -103,8 +102,7 @@ void stk_options_init(stoker_options *opt, size_t size)
         .device_normalize = 1,
         .pin_device = -1,
     };
-    if (opt)
-        memcpy(opt, &defaults, size < sizeof defaults ? size : sizeof defaults);
+    memcpy(opt, &defaults, size < sizeof defaults ? size : sizeof defaults);
 }
 
 int stk_options_read(stoker_options *full, const stoker_options *opt,

@@ -176,13 +176,6 @@ void stk_sample_pad(struct stk_worker *worker, const struct stk_ticket *at)
     count_row(worker->loader, at);
 }
 
-/* Out of memory or of file descriptors says nothing about a sample: no policy
- * passes over it. */
-static bool is_environment(int code)
-{
-    return code == -ENOMEM || code == -EMFILE || code == -ENFILE;
-}
-
 /* Enough for a data set of which a tenth is bad; few enough that a mount that
  * fails after long retries ends the run soon. */
 enum { MAX_SUBSTITUTES = 8 };
@@ -204,12 +197,13 @@ static bool book_failure(struct stk_worker *worker, struct stk_job *job,
     fault->bad.id = job->id;
     *job->faults_end = fault;
     job->faults_end = &fault->next;
-    if (loader->opt.on_error != STOKER_REFILL || is_environment(err->code) ||
-        job->attempt >= MAX_SUBSTITUTES)
+    if (loader->opt.on_error != STOKER_REFILL ||
+        stk_fault_is_environment(err->code) || job->attempt >= MAX_SUBSTITUTES)
         return false;
     job->attempt++;
-    job->id = stoker_plan_id(&loader->opt, loader->n_items, job->ticket.epoch,
-                             job->ticket.position, job->attempt);
+    job->id = stk_order_substitute(loader->opt.seed, job->ticket.epoch,
+                                   loader->n_items, job->ticket.position,
+                                   job->attempt);
     return true;
 }
 

@@ -240,6 +240,5 @@ void stk_stager_close(struct stk_stager *s)
     stk_placer_close(&s->placer);
     stk_jpeg_decoder_close(&s->own);
     stk_decoder_close(&s->decoder);
-    if (s->io)
-        stk_io_close(&s->io);
+    stk_io_close(&s->io);
 }

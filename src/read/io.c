@@ -273,8 +273,3 @@ const char *stk_io_reason(const struct stk_io *io)
 {
     return io->reason;
 }
-
-int64_t stk_io_n_retries(const struct stk_io *io)
-{
-    return io->n_retries;
-}

@@ -73,9 +73,6 @@ int stk_io_close(struct stk_io **io);
 int stk_io_kind(const struct stk_io *io);
 const char *stk_io_reason(const struct stk_io *io);
 
-/* Retries since open. */
-int64_t stk_io_n_retries(const struct stk_io *io);
-
 /* Can io_uring be used here?  Sets a ring up and sends a no-op through it.
  * Returns 0, or the code, with the reason in text.  Any thread. */
 int stk_io_probe(char *reason, size_t bytes);

@@ -28,8 +28,6 @@ static int stat_file(void *self, int fd, struct stk_io_stat *out)
     *out = (struct stk_io_stat){
         .mode = st.st_mode,
         .size = st.st_size,
-        .inode = st.st_ino,
-        .device = st.st_dev,
         .mtime_ns =
             (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec,
     };

@@ -10,7 +10,6 @@
 struct stk_io_stat {
     uint32_t mode; /* st_mode */
     int64_t size;
-    uint64_t inode, device;
     int64_t mtime_ns;
 };
 

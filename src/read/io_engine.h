@@ -76,7 +76,6 @@ struct stk_io {
     struct stk_shards shards;
     int32_t n_flying; /* answers that the system owes, stalled ones too */
     uint64_t n_submits;
-    int64_t n_retries;
     int64_t looked_ns; /* the last reap looked for stalls; 0: none did */
     char reason[128];
 };

@@ -151,7 +151,6 @@ static void stumble(struct stk_io *io, struct stk_io_slot *slot, int code)
     }
     drop_file(io, slot->flight, 1);
     slot->read.n_retries++;
-    io->n_retries++;
     slot->due_ns = due;
     slot->state = STK_IO_DUE;
 }

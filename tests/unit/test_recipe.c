@@ -313,12 +313,14 @@ START_TEST(test_source_is_the_smallest_that_the_taps_need)
                     bicubic ? STOKER_BICUBIC : STOKER_BILINEAR;
                 compile(list, 2);
                 struct stk_geometry g = make(0, in, in);
+                struct stk_taps taps;
                 int32_t low = in, high = 0;
+                stk_taps_init(&taps, in, out, g.interpolation);
                 for (int32_t x = 0; x < out; x++) {
                     int32_t a, b;
                     if (x < g.view.left || x >= g.view.left + g.view.width)
                         continue;
-                    stk_taps_range(in, out, g.interpolation, x, &a, &b);
+                    stk_taps_bounds(&taps, x, &a, &b);
                     ck_assert(a >= 0 && a < b && b <= in);
                     low = a < low ? a : low;
                     high = b > high ? b : high;
