@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Callable
 
 from .batch import Batch
-
-if TYPE_CHECKING:
-    from .loader import ImageLoader
 
 
 class EpochIterator:
     """One epoch's batches; ends when a newer iterator begins."""
 
-    def __init__(self, loader: ImageLoader, epoch: int):
-        self._loader = loader
+    def __init__(self, next_of: Callable[["EpochIterator"], Batch], epoch: int):
+        self._next_of = next_of
         self.epoch = epoch
         self._ended = False
 
@@ -22,4 +19,4 @@ class EpochIterator:
         return self
 
     def __next__(self) -> Batch:
-        return self._loader._next(self)
+        return self._next_of(self)

@@ -69,7 +69,7 @@ class ImageLoader:
     decoder         'auto' or 'libjpeg'
     cpu             'auto', or at most 'avx512', 'avx2', 'vec128', 'scalar'
     pixels          'pillow13' or 'pillow12': whose order of resize passes
-    pin, device     see docs/gpu.md
+    pin, device, device_buffers, device_normalize: see docs/gpu.md
     guard           'streams': a buffer waits for the stream that is current at
                     the next batch, and for those of Batch.record_stream;
                     'context': for all streams (driver 12.5; it invalidates a
@@ -122,7 +122,6 @@ class ImageLoader:
         self._end.atexit = self._options.device >= 0 or self._options.pin != 0
         # The data set outlives close: names of samples are asked for later.
         weakref.finalize(self, free, self._dataset, self._end).atexit = False
-        self._device_ordinal = self._options.device
         self._n = n.lib.stoker_dataset_count(self._dataset)
         self._active: Optional[EpochIterator] = None
         self._stands: Tuple[int, int] = (0, 0)  # (epoch, samples) of the C loader
@@ -178,7 +177,7 @@ class ImageLoader:
             if epoch is None:
                 epoch = 0 if self._begun is None else self._begun + 1
             keep = self._pending is not None and self._stands[0] == epoch
-            self._active = active = EpochIterator(self, epoch)
+            self._active = active = EpochIterator(self._next, epoch)
             if not keep and self._stands != (epoch, 0):
                 at = self._cursor()
                 inside = self._pending == at.epoch and at.consumed < self._n
@@ -312,13 +311,12 @@ class ImageLoader:
         return text.value.decode("utf-8", "replace")
 
     def bad(self) -> List[Dict[str, Any]]:
-        """The bad samples that were met: id, path, epoch, position, stage,
+        """The first 65536 bad samples: id, path, epoch, position, attempt, stage,
         code (an errno; negated in the ledger), reason, bytes_hash."""
         with self._lock:
             self._check_open()
             count = min(n.lib.stoker_loader_bad(self._handle, 0, None, 0, 0), 65536)
             array = (n.Bad * max(1, count))()
-            array[0].size = c.sizeof(n.Bad)
             n.lib.stoker_loader_bad(self._handle, 0, array, count, c.sizeof(n.Bad))
         return [bad_dict(entry, self.path(entry.id)) for entry in array[:count]]
 
@@ -360,6 +358,7 @@ class ImageLoader:
     def replay(self, epoch: int, batch: int, consumed: int = 0) -> Batch:
         """The batch that step ``batch`` of this epoch, behind ``consumed`` samples, gave
         to this rank."""
+        batch, consumed = as_int("batch", batch), as_int("consumed", consumed)
         arguments = dict(self._arguments, prefetch=2, n_epochs=None, ledger=None,
                          rank=self._options.rank, world_size=self._options.world_size)
         error = n.Error()
@@ -369,7 +368,8 @@ class ImageLoader:
             raise IndexError("no batch %r in an epoch of %d" % (batch, steps))
         with ImageLoader(self._root, _items=self._items, **arguments) as other:
             state = other.state_dict()
-            state["epoch"], state["consumed"] = epoch, consumed + batch * self._step_samples()
+            state.update(epoch=as_int("epoch", epoch),
+                         consumed=consumed + batch * self._step_samples())
             other.load_state_dict(state)
             return next(iter(other))
 

@@ -123,8 +123,9 @@ class Resize(Transform):
                  max_size: Optional[int] = None, antialias: Optional[bool] = True):
         self.size = _size(size)
         self.interpolation = _interpolation(interpolation)
-        if max_size is not None and (self.size[1] != 0 or max_size <= self.size[0]):
-            raise ValueError("Resize: max_size goes with an int size and must be greater, "
+        if max_size is not None and (self.size[1] != 0 or not isinstance(max_size, int)
+                                     or not self.size[0] < max_size < 2**31):
+            raise ValueError("Resize: max_size goes with an int size and must be a greater int, "
                              "not %r with %r" % (max_size, size))
         self.max_size = max_size
         self.antialias = bool(antialias)

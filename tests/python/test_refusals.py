@@ -91,6 +91,8 @@ def test_bad_arguments_are_refused_by_name(photos, small, arguments, match):
     (lambda: stoker.RandomVerticalFlip(math.nan), "p must"),
     (lambda: stoker.Normalize((0, 0), (1, 1)), "three"),
     (lambda: stoker.Resize(8, max_size=4), "max_size"),
+    (lambda: stoker.Resize(8, max_size=2**32 + 9), "max_size"),
+    (lambda: stoker.Resize(8, max_size=9.5), "max_size"),
 ])
 def test_bad_transforms_are_refused_when_they_are_made(make, match):
     with pytest.raises((ValueError, TypeError), match=match or None):
