@@ -79,6 +79,10 @@ void cli_put_line(FILE *out, const char *text);
 int cli_fail(int status, const char *command, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Makes a folder to write to; refuses one that holds anything, which would be
+ * taken for what is written.  Returns an exit code. */
+int cli_make_folder(const char *command, const char *path);
+
 /* The nearest of n words to what was typed, or NULL where none is near. */
 const char *cli_nearest(const char *typed, const char *const *words, int n);
 

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "feeding.h"
 #include "png_file.h"
@@ -54,11 +53,9 @@ static int write_batch(const struct replay *replay, const stoker_batch *batch)
 {
     struct view view;
     char path[4200];
-    if (look(batch, &view) != CLI_OK)
+    if (look(batch, &view) != CLI_OK ||
+        cli_make_folder("replay", replay->out) != CLI_OK)
         return CLI_BAD;
-    if (mkdir(replay->out, 0777) != 0 && errno != EEXIST)
-        return cli_fail(CLI_BAD, "replay", "%s: %s", replay->out,
-                        strerror(errno));
     snprintf(path, sizeof(path), "%s/index.tsv", replay->out);
     FILE *index = fopen(path, "w");
     if (!index)
@@ -146,7 +143,7 @@ int cli_replay(int argc, char **argv)
     cli_int(&flags, "batch", "B", &replay.batch, 0, INT64_MAX, "[0]");
     cli_int(&flags, "consumed", "N", &replay.consumed, 0, INT64_MAX,
             "samples of the epoch that were done when the run resumed [0]");
-    cli_text(&flags, "o", "DIR", &replay.out, "where to write, needed");
+    cli_text(&flags, "o", "DIR", &replay.out, "where to write, new or empty");
     feed_batch_flags(&flags, &replay.feed);
     feed_global_flag(&flags, &replay.feed);
     if (!cli_parse(&flags, argc, argv, &status))

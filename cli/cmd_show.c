@@ -55,9 +55,11 @@ static void print_words(const stoker_cursor *cursor)
     if (cursor->on_error >= 0 && cursor->on_error < 3)
         printf("bad files    %s\n", policies[cursor->on_error]);
     printf("decoder      %s\n", cursor->decoder[0] ? cursor->decoder : "?");
+    bool is_over = cursor->consumed == cursor->n_items;
     printf("\nA run that loads this goes on with sample %lld of epoch %lld, "
            "with any number of\nranks and any batch size.\n",
-           (long long)cursor->consumed, (long long)cursor->epoch);
+           (long long)(is_over ? 0 : cursor->consumed),
+           (long long)cursor->epoch + is_over);
 }
 
 int cli_show(int argc, char **argv)

@@ -1,5 +1,4 @@
 /* stoker synth: a folder of made-up photos, one sub-folder a class. */
-#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -76,20 +75,9 @@ static void *work(void *arg)
 static int make_folders(const struct synth *synth)
 {
     char path[4096], name[64];
-    if (mkdir(synth->folder, 0777) != 0 && errno != EEXIST)
-        return cli_fail(CLI_BAD, "synth", "%s: %s", synth->folder,
-                        strerror(errno));
-    DIR *folder = opendir(synth->folder);
-    if (!folder)
-        return cli_fail(CLI_BAD, "synth", "%s: %s", synth->folder,
-                        strerror(errno));
-    bool empty = true;
-    for (struct dirent *entry; (entry = readdir(folder)) != NULL;)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            empty = false;
-    closedir(folder);
-    if (!empty)
-        return cli_fail(CLI_BAD, "synth", "%s is not empty", synth->folder);
+    int status = cli_make_folder("synth", synth->folder);
+    if (status != CLI_OK)
+        return status;
     for (int label = 0; label < synth->classes; label++) {
         photo_class_name(label, name, sizeof(name));
         snprintf(path, sizeof(path), "%s/%s", synth->folder, name);

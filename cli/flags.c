@@ -1,11 +1,13 @@
 /* Command lines: reads flags by a command's table, prints its help from the
  * same table, and hints where a word is nearly right. */
+#include <dirent.h>
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "cli.h"
@@ -45,6 +47,23 @@ int cli_fail(int status, const char *command, const char *format, ...)
     fputc('\n', stderr);
     free(text);
     return status;
+}
+
+int cli_make_folder(const char *command, const char *path)
+{
+    if (mkdir(path, 0777) != 0 && errno != EEXIST)
+        return cli_fail(CLI_BAD, command, "%s: %s", path, strerror(errno));
+    DIR *folder = opendir(path);
+    if (!folder)
+        return cli_fail(CLI_BAD, command, "%s: %s", path, strerror(errno));
+    bool is_empty = true;
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            is_empty = false;
+    closedir(folder);
+    if (!is_empty)
+        return cli_fail(CLI_BAD, command, "%s is not empty", path);
+    return CLI_OK;
 }
 
 static struct cli_flag *add(struct cli_flags *flags, enum cli_kind kind,

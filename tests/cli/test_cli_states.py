@@ -5,7 +5,7 @@ import subprocess
 import tempfile
 import unittest
 
-from command import STOKER, Case, read, read_png, run
+from command import STOKER, Case, files, read, read_png, run
 
 STATE = {"stoker_state": 1, "fingerprint": "00112233445566778899aabbccddeeff",
          "n_items": 24, "seed": 2 ** 64 - 1, "epoch": 3, "consumed": 6,
@@ -164,6 +164,13 @@ class Replay(Case):
                      self.path("never"))
         self.assertFalse(os.path.exists(self.path("never")))
 
+    def test_rows_of_two_batches_are_not_mixed(self):
+        folder, got = self.replay("mixed", "--batch", 1)
+        before = files(folder)
+        self.refused(1, "mixed is not empty", "replay", self.photos, "-o",
+                     folder, "--size", 24, "--batch-size", 2)
+        self.assertEqual(files(folder), before)
+
     def test_a_batch_behind_the_last_is_refused(self):
         for batch in (4, 99, 2 ** 60):
             status, _, err = run("replay", self.photos, "-o",
@@ -188,6 +195,15 @@ class Show(Case):
         self.assertIn("epoch        3", words)
         self.assertIn("mask", words)
         self.assertEqual(self.good_json("show", path, "--json"), STATE)
+
+    def test_a_state_at_its_epochs_end_goes_on_with_the_next(self):
+        for consumed, where in ((STATE["n_items"] - 1, "sample %d of epoch %d"
+                                 % (STATE["n_items"] - 1, STATE["epoch"])),
+                                (STATE["n_items"], "sample 0 of epoch %d"
+                                 % (STATE["epoch"] + 1))):
+            path = self.state("end.json", json.dumps(
+                dict(STATE, consumed=consumed)).encode())
+            self.assertIn("goes on with " + where, self.good("show", path))
 
     def test_hostile_states_are_refused_with_a_reason(self):
         for name, text, reason in (
