@@ -16,6 +16,7 @@
 #include "decode/jpeg_entropy.h"
 #include "decode/jpeg_kernels.h"
 #include "decode/jpeg_window.h"
+#include "whole_file.h"
 
 enum { PARSE, BEGIN, VALUES, SKIP, IDCT, COLOUR, REST, N_STAGES };
 enum { MAX_FILES = 20000, WINDOWS = 4, KINDS = 4, MAX_ROUNDS = 64 };
@@ -128,15 +129,12 @@ static int n_files;
 static int visit(const char *path, const struct stat *st, int type,
                  struct FTW *ftw)
 {
-    size_t n_bytes = (size_t)st->st_size;
-    FILE *f = type == FTW_F && n_files < MAX_FILES ? fopen(path, "rb") : NULL;
-    if (!f)
-        return 0;
-    uint8_t *data = malloc(n_bytes + 1);
-    if (data && fread(data, 1, n_bytes, f) == n_bytes)
-        files[n_files++] = (struct file){.bytes = {data, n_bytes},
-                                         .name = strdup(path + ftw->base)};
-    fclose(f);
+    struct stk_span bytes;
+
+    if (type == FTW_F && n_files < MAX_FILES &&
+        read_whole(path, (size_t)st->st_size, &bytes))
+        files[n_files++] =
+            (struct file){.bytes = bytes, .name = strdup(path + ftw->base)};
     return 0;
 }
 

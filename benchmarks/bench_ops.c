@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "decode/jpeg_entropy.h"
 #include "decode/jpeg_window.h"
+#include "whole_file.h"
 
 enum { MAX_FILES = 20000, MAX_MCUS = 8192, N_COEFFICIENTS = 10 * 64 };
 
@@ -72,17 +73,14 @@ int __wrap_stk_entropy_skip(struct stk_entropy *e, uint32_t n)
 static int visit(const char *path, const struct stat *st, int type,
                  struct FTW *ftw)
 {
-    (void)ftw;
-    size_t n = (size_t)st->st_size;
-    FILE *f = type == FTW_F && n_files < MAX_FILES ? fopen(path, "rb") : NULL;
-    if (!f)
-        return 0;
-    uint8_t *data = malloc(n + 1);
+    struct stk_span bytes;
     struct stk_jpeg jpeg;
-    if (data && fread(data, 1, n, f) == n &&
-        stk_jpeg_parse(&jpeg, (struct stk_span){data, n}) == 0)
-        files[n_files++] = (struct stk_span){data, n};
-    fclose(f);
+
+    (void)ftw;
+    if (type == FTW_F && n_files < MAX_FILES &&
+        read_whole(path, (size_t)st->st_size, &bytes) &&
+        stk_jpeg_parse(&jpeg, bytes) == 0)
+        files[n_files++] = bytes;
     return 0;
 }
 

@@ -4,39 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "photos.h"
-
-static struct photos photos;
-static stoker_dataset *ds;
-static stoker_transform crop;
-static stoker_error err;
-
-static void setup(void)
-{
-    photos_make(&photos, 50);
-    ds = photos_dataset(&photos);
-}
-
-static void teardown(void)
-{
-    stoker_dataset_free(ds);
-    photos_free(&photos);
-}
-
-static stoker_loader *open_with(const stoker_options *opt)
-{
-    stoker_loader *loader = NULL;
-    int rc = stoker_loader_open(&loader, ds, opt, &err);
-    ck_assert_msg(rc == 0, "open: %s", err.text);
-    return loader;
-}
-
-static stoker_tensor tensor_of(const stoker_batch *batch, const char *name)
-{
-    stoker_tensor t = {.size = sizeof t};
-    ck_assert_int_eq(stoker_batch_tensor(batch, name, &t), 0);
-    return t;
-}
+#include "fixture.h"
 
 /* Every valid row's pixels and label are its id; returns rows. */
 static int64_t check_rows(const stoker_batch *batch)

@@ -11,7 +11,7 @@
 #include "jpeg_files.h"
 #include "stoker/stoker.h"
 #if defined(STK_HAVE_PNG)
-#include <zlib.h>
+#include "png_chunk.h"
 #endif
 #if defined(STK_HAVE_WEBP)
 #include <webp/encode.h>
@@ -188,22 +188,6 @@ static void make_pixels(uint8_t rgb[HEIGHT * WIDTH * 3])
 }
 
 #if defined(STK_HAVE_PNG)
-static uint8_t *put_chunk(uint8_t *out, const char *type, const uint8_t *body,
-                          size_t n)
-{
-    uint8_t *start = out + 4;
-    for (int i = 0; i < 4; i++)
-        out[i] = (uint8_t)(n >> (24 - 8 * i));
-    memcpy(start, type, 4);
-    if (n)
-        memcpy(start + 4, body, n);
-    uint32_t crc = (uint32_t)crc32_z(0, start, n + 4);
-    out = start + 4 + n;
-    for (int i = 0; i < 4; i++)
-        out[i] = (uint8_t)(crc >> (24 - 8 * i));
-    return out + 4;
-}
-
 START_TEST(test_png_comes_out_as_it_was_written)
 {
     static uint8_t rgb[HEIGHT * WIDTH * 3], lines[HEIGHT * (WIDTH * 3 + 1)];

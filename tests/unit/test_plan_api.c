@@ -11,15 +11,12 @@
 
 static stoker_options options(int64_t batch, int rank, int world)
 {
-    stoker_options opt;
-    memset(&opt, 0, sizeof opt);
-    opt.size = sizeof opt;
-    opt.seed = 42;
-    opt.shuffle = 1;
-    opt.batch_size = batch;
-    opt.rank = rank;
-    opt.world_size = world;
-    return opt;
+    return (stoker_options){.size = sizeof(stoker_options),
+                            .seed = 42,
+                            .shuffle = 1,
+                            .batch_size = batch,
+                            .rank = rank,
+                            .world_size = world};
 }
 
 START_TEST(test_each_bad_option_is_refused_by_name)

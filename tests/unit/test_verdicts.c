@@ -10,7 +10,7 @@
 #include "jpeg_files.h"
 #include "stoker/stoker.h"
 #if defined(STK_HAVE_PNG)
-#include <zlib.h>
+#include "png_chunk.h"
 #endif
 
 static struct stk_decoder *open_decoder(void)
@@ -81,22 +81,6 @@ START_TEST(test_a_short_photoshop_resolution_ends_the_resources)
 END_TEST
 
 #if defined(STK_HAVE_PNG)
-static uint8_t *put_chunk(uint8_t *out, const char *type, const uint8_t *body,
-                          size_t n)
-{
-    uint8_t *start = out + 4;
-    for (int i = 0; i < 4; i++)
-        out[i] = (uint8_t)(n >> (24 - 8 * i));
-    memcpy(start, type, 4);
-    if (n)
-        memcpy(start + 4, body, n);
-    uint32_t crc = (uint32_t)crc32_z(0, start, n + 4);
-    out = start + 4 + n;
-    for (int i = 0; i < 4; i++)
-        out[i] = (uint8_t)(crc >> (24 - 8 * i));
-    return out + 4;
-}
-
 /* Pillow looks a transparent index up in the palette, and stops where there is
  * none; other transparency it drops. */
 START_TEST(test_a_png_key_needs_a_palette)
