@@ -1,10 +1,10 @@
 /* The checker's verdict is that of a loader with the same options. */
 #include <check.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "photos.h"
+#include "run_suite.h"
 
 START_TEST(test_checker_refuses_what_is_too_small_for_the_transforms)
 {
@@ -44,9 +44,5 @@ int main(void)
     tcase_add_test(tc,
                    test_checker_refuses_what_is_too_small_for_the_transforms);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int n_failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return n_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

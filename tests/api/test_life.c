@@ -4,12 +4,12 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "fixture.h"
 #include "loader/loader.h"
+#include "run_suite.h"
 
 struct waiter {
     stoker_loader *loader;
@@ -175,9 +175,5 @@ int main(void)
                    test_checker_goes_on_in_a_forked_child_and_in_the_parent);
 #endif
     suite_add_tcase(s, tc);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

@@ -2,10 +2,10 @@
  * the run has fewer of them than it was asked for. */
 #include <check.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "photos.h"
+#include "run_suite.h"
 
 enum { N_PHOTOS = 20 };
 
@@ -89,9 +89,5 @@ int main(void)
     tcase_add_test(tc, test_no_good_sample_is_the_first_ones_error);
     tcase_add_test(tc, test_it_ends_with_the_run);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int n_failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return n_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -1,10 +1,10 @@
 /* The loader through its public header: order, resume, leases, errors. */
 #include <check.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "fixture.h"
+#include "run_suite.h"
 
 /* Every valid row's pixels and label are its id; returns rows. */
 static int64_t check_rows(const stoker_batch *batch)
@@ -311,9 +311,5 @@ int main(void)
     tcase_add_test(tc, test_mask_keeps_the_id_and_refill_declares_a_duplicate);
     tcase_add_test(tc, test_ranks_share_a_global_batch_with_declared_padding);
     suite_add_tcase(s, tc);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

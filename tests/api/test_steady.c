@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "photos.h"
+#include "run_suite.h"
 
 #ifndef STK_SANITIZED
 extern void *__libc_malloc(size_t bytes);
@@ -103,11 +104,7 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, test_samples_neither_allocate_nor_lock);
     suite_add_tcase(s, tc);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }
 #else
 #include <stdio.h>

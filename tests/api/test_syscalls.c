@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "photos.h"
+#include "run_suite.h"
 
 #if !defined(STK_SANITIZED) && defined(__linux__)
 #include <errno.h>
@@ -228,11 +229,7 @@ int main(void)
     tcase_add_test(tc, test_files_by_pread_make_only_the_calls_of_reading);
     tcase_add_test(tc, test_files_by_io_uring_make_only_the_calls_of_reading);
     suite_add_tcase(s, tc);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }
 #else
 int main(void)

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "photos.h"
+#include "run_suite.h"
 #include "seen.h"
 
 enum { N_PHOTOS = 4, DEADLINE_MS = 20000 };
@@ -379,9 +380,5 @@ int main(void)
     tcase_add_loop_test(tc, test_file_replaced_between_epochs_is_read_or_named,
                         0, 2);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int n_failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return n_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

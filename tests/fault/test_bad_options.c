@@ -3,10 +3,10 @@
 #include <check.h>
 #include <errno.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "photos.h"
+#include "run_suite.h"
 #include "seen.h"
 
 enum { N_PHOTOS = 4, DEADLINE_MS = 20000 };
@@ -375,9 +375,5 @@ int main(void)
     tcase_add_test(tc, test_nulls_and_structs_without_a_size_are_refused);
     tcase_add_test(tc, test_state_of_another_data_set_is_refused);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int n_failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return n_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

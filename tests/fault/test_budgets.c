@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "photos.h"
+#include "run_suite.h"
 #include "seen.h"
 
 enum { N_PHOTOS = 200 };
@@ -347,9 +348,5 @@ int main(void)
     tcase_add_test(tc, test_a_pipe_is_no_ledger);
     tcase_add_test(tc, test_a_ledger_that_was_removed_is_begun_again);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int n_failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return n_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -18,6 +18,7 @@
 #include <jpeglib.h>
 
 #include "photos.h"
+#include "run_suite.h"
 #include "seen.h"
 
 static struct photos photos;
@@ -286,9 +287,5 @@ int main(void)
     tcase_add_loop_test(tc, test_forbidden_io_uring_falls_back_or_is_refused, 0,
                         2);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int n_failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return n_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

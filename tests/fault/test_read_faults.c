@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "fault/read_world.h"
+#include "run_suite.h"
 
 enum { N_SAMPLES = 60, STALL_MS = 5000, RETRY_MS = 1000 };
 
@@ -301,9 +302,5 @@ int main(void)
     tcase_add_test(tc, test_bad_options_are_refused);
     Suite *suite = suite_create("read faults");
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int n = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return n != 0;
+    return run_suite(suite);
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "gpu_rig.h"
+#include "run_suite.h"
 
 /* What a lost device makes us leave on purpose is no leak. */
 extern void __lsan_disable(void) __attribute__((weak));
@@ -388,9 +389,5 @@ int main(void)
     tcase_add_loop_test(
         tc, test_mark_that_fails_while_the_consumer_sleeps_is_told, 0, N_MODES);
     suite_add_tcase(s, tc);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

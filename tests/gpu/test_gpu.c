@@ -11,6 +11,7 @@
 
 #include "gpu_rig.h"
 #include "loader/feed.h"
+#include "run_suite.h"
 
 /* What a hanging GPU makes us leave on purpose is no leak. */
 extern void __lsan_disable(void) __attribute__((weak));
@@ -347,9 +348,5 @@ int main(void)
     tcase_add_test(tc, test_guard_by_context_wants_a_driver_that_can);
     tcase_add_test(tc, test_old_driver_and_missing_device_are_named);
     suite_add_tcase(s, tc);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "pin/memory.h"
+#include "run_suite.h"
 
 enum { HUGE = 2 << 20, N_PAGES = 4, PREFERRED = 1, OF_ADDRESS = 2 };
 
@@ -198,9 +199,5 @@ int main(void)
     tcase_add_test(tc, test_more_than_all_memory_is_refused);
     tcase_add_test(tc, test_arena_of_the_caller_is_checked_and_left_to_him);
     suite_add_tcase(s, tc);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

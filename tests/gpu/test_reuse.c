@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "reuse_runs.h"
+#include "run_suite.h"
 
 static int n_batches(void)
 {
@@ -115,9 +116,5 @@ int main(void)
     tcase_add_loop_test(
         tc, test_threads_with_streams_of_their_own_share_a_loader, 0, 2);
     suite_add_tcase(s, tc);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

@@ -1,10 +1,10 @@
 /* JPEG kernels: the plain ones against libjpeg-turbo itself (the inverse DCT,
  * jpeg_idct_tests.c) and against JFIF (colour), every other CPU level against
  * the plain ones, between pages that must not be touched. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "jpeg_levels.h"
+#include "run_suite.h"
 
 /* All (Cb, Cr), each with lumas that reach over both limits. */
 START_TEST(test_every_colour_is_jfifs)
@@ -136,9 +136,5 @@ int main(void)
                    test_every_level_equals_the_plain_kernels_between_fences);
     suite_add_tcase(s, idct_case());
     suite_add_tcase(s, tc);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed != 0;
+    return run_suite(s);
 }

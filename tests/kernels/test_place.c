@@ -8,6 +8,7 @@
 #include "augment/values.h"
 #include "base/cpu.h"
 #include "place_oracle.h"
+#include "run_suite.h"
 
 static uint64_t state;
 
@@ -219,9 +220,5 @@ int main(void)
     tcase_add_test(tc,
                    test_a_placer_does_not_allocate_again_for_the_same_sizes);
     suite_add_tcase(s, tc);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

@@ -3,10 +3,10 @@
 #include <check.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "explorer.h"
 #include "flow/ring.h"
+#include "run_suite.h"
 
 enum { N_PLACES = 2, N_ROWS = 2, N_BATCHES = 4, N_WORKERS = 2 };
 
@@ -185,9 +185,5 @@ int main(void)
     tcase_add_test(tc, test_another_thread_may_return_a_batch);
     tcase_add_test(tc, test_every_weakened_ordering_is_caught);
     suite_add_tcase(s, tc);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

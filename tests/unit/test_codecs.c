@@ -12,6 +12,7 @@
 #include "stoker/stoker.h"
 #if defined(STK_HAVE_PNG)
 #include "png_chunk.h"
+#include "run_suite.h"
 #endif
 #if defined(STK_HAVE_WEBP)
 #include <webp/encode.h>
@@ -247,9 +248,5 @@ int main(void)
     fprintf(stderr, "SKIPPED: WebP is not built in\n");
 #endif
     suite_add_tcase(s, tc);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "plan/cursor.h"
+#include "run_suite.h"
 
 static stoker_cursor sample(void)
 {
@@ -285,9 +286,5 @@ int main(void)
     tcase_add_test(tc, test_other_transforms_and_decoders_are_only_warned_of);
     tcase_add_test(tc, test_a_place_outside_the_epoch_is_refused);
     suite_add_tcase(s, tc);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

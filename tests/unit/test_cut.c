@@ -7,6 +7,7 @@
 #include "base/cpu.h"
 #include "decode/decode.h"
 #include "jpeg_files.h"
+#include "run_suite.h"
 
 static struct stk_decoder *open_decoder(int which)
 {
@@ -72,9 +73,5 @@ int main(void)
     tcase_set_timeout(tc, 120);
     tcase_add_loop_test(tc, test_a_cut_file_has_one_verdict, 0, 5);
     suite_add_tcase(s, tc);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

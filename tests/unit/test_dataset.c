@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "plan/dataset.h"
+#include "run_suite.h"
 #include "tree.h"
 
 static stoker_error err;
@@ -147,9 +148,5 @@ int main(void)
     tcase_add_test(tc, test_a_million_names_would_cost_under_64_bytes_each);
     tcase_add_test(tc, test_the_last_owner_takes_a_dataset_down);
     suite_add_tcase(s, tc);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

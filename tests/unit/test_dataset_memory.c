@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "plan/dataset.h"
+#include "run_suite.h"
 #include "tree.h"
 
 static long n_calls, fail_at; /* fail_at 0: never */
@@ -117,9 +118,5 @@ int main(void)
     tcase_add_test(tc, test_a_scan_without_memory_says_so_and_leaks_nothing);
     tcase_add_test(tc, test_items_without_memory_are_refused_and_leak_nothing);
     suite_add_tcase(s, tc);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

@@ -10,6 +10,7 @@
 #include "decode/decode.h"
 #include "decode/deinterleave.h"
 #include "jpeg_files.h"
+#include "run_suite.h"
 
 static const struct stk_decode_limits defaults = {
     .max_pixels = 178956970,
@@ -392,9 +393,5 @@ int main(void)
     tcase_add_loop_test(tc, test_deinterleaving_kernels_equal_the_scalar_one,
                         STOKER_CPU_SCALAR, STOKER_CPU_VEC128 + 1);
     suite_add_tcase(s, tc);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "plan/dataset.h"
+#include "run_suite.h"
 #include "tree.h"
 
 static stoker_error err;
@@ -312,9 +313,5 @@ int main(void)
     tcase_add_test(tc, test_odd_names_are_kept_byte_for_byte);
     tcase_add_test(tc, test_paths_beyond_path_max_are_refused);
     suite_add_tcase(s, tc);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

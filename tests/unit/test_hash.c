@@ -1,10 +1,10 @@
 /* SipHash-2-4-128 against the known answers of its authors' vectors.h. */
 #include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/hash.h"
+#include "run_suite.h"
 
 /* Key 00 01 ... 0f, input 00 01 ... n-1 for n = 0 ... 63. */
 static const char *const answers[64] = {
@@ -108,9 +108,5 @@ int main(void)
     tcase_add_test(tc, test_pieces_hash_like_the_whole);
     tcase_add_test(tc, test_words_are_added_lowest_byte_first);
     suite_add_tcase(s, tc);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

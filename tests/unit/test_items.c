@@ -3,10 +3,10 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "plan/dataset.h"
+#include "run_suite.h"
 
 static stoker_error err;
 
@@ -248,9 +248,5 @@ int main(void)
     tcase_add_test(tc, test_fingerprints_see_names_labels_ranges_and_order);
     tcase_add_test(tc, test_a_fingerprint_is_that_of_the_format);
     suite_add_tcase(s, tc);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

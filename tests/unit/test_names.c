@@ -5,6 +5,7 @@
 
 #include "base/rng.h"
 #include "plan/names.h"
+#include "run_suite.h"
 
 static int compare(const char *a, const char *b)
 {
@@ -127,9 +128,5 @@ int main(void)
     tcase_add_test(tc, test_other_names_are_sorted_by_code_points);
     tcase_add_test(tc, test_endings_count_in_any_case_only_behind_a_dot);
     suite_add_tcase(s, tc);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

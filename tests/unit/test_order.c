@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "plan/order.h"
+#include "run_suite.h"
 
 START_TEST(test_order_is_a_bijection_for_every_small_n)
 {
@@ -250,9 +251,5 @@ int main(void)
     tcase_add_test(tc, test_substitutes_are_uniform_and_differ_by_attempt);
     tcase_add_test(tc, test_orders_are_those_of_the_golden_file);
     suite_add_tcase(s, tc);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

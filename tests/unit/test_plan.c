@@ -1,11 +1,11 @@
 /* The plan's arithmetic: rows, ranks, remainders and resumes, against the
  * order of a single rank. */
 #include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/rng.h"
 #include "plan/plan.h"
+#include "run_suite.h"
 
 static stoker_options options(int64_t batch, int rank, int world)
 {
@@ -315,9 +315,5 @@ int main(void)
     tcase_add_test(tc, test_a_run_without_end_stops_where_tickets_have_numbers);
     tcase_add_test(tc, test_epochs_of_10_to_the_12_need_no_memory);
     suite_add_tcase(s, tc);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

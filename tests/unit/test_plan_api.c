@@ -3,11 +3,11 @@
 #include <check.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/hash.h"
 #include "plan/plan.h"
+#include "run_suite.h"
 
 static stoker_options options(int64_t batch, int rank, int world)
 {
@@ -240,9 +240,5 @@ int main(void)
     tcase_add_test(tc, test_digests_add_up_over_any_split);
     tcase_add_test(tc, test_rows_are_those_of_the_golden_file);
     suite_add_tcase(s, tc);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

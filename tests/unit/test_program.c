@@ -7,6 +7,7 @@
 
 #include "augment/program.h"
 #include "augment/values.h"
+#include "run_suite.h"
 
 static const float mean[3] = {0.485f, 0.456f, 0.406f};
 static const float std[3] = {0.229f, 0.224f, 0.225f};
@@ -300,9 +301,5 @@ int main(void)
     tcase_add_test(tc, test_bf16_is_the_nearest_even);
     Suite *suite = suite_create("program");
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int n = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return n != 0;
+    return run_suite(suite);
 }

@@ -7,6 +7,7 @@
 
 #include "augment/recipe.h"
 #include "augment/taps.h"
+#include "run_suite.h"
 
 static struct stk_program program;
 static stoker_error err;
@@ -371,9 +372,5 @@ int main(void)
     tcase_add_test(tc, test_vertical_first_by_pillow_13s_rule);
     Suite *suite = suite_create("recipe");
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int n = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return n != 0;
+    return run_suite(suite);
 }

@@ -1,9 +1,9 @@
 /* The ring's turns: arithmetic first, then threads that try to break it. */
 #include <check.h>
 #include <pthread.h>
-#include <stdlib.h>
 
 #include "flow/ring.h"
+#include "run_suite.h"
 
 enum { N_PLACES = 3, N_ROWS = 4 };
 
@@ -158,9 +158,5 @@ int main(void)
     tcase_add_test(tc, test_stop_is_seen_and_survives_additions);
     tcase_add_test(tc, test_threads_see_whole_batches_in_order);
     suite_add_tcase(s, tc);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

@@ -1,8 +1,8 @@
 /* Philox4x32-10 against the known answers of Random123's kat_vectors. */
 #include <check.h>
-#include <stdlib.h>
 
 #include "base/rng.h"
+#include "run_suite.h"
 
 START_TEST(test_philox_gives_the_published_answers)
 {
@@ -44,9 +44,5 @@ int main(void)
     tcase_add_test(tc, test_philox_gives_the_published_answers);
     tcase_add_test(tc, test_draws_of_other_purposes_differ);
     suite_add_tcase(s, tc);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

@@ -11,6 +11,7 @@
 #include "stoker/stoker.h"
 #if defined(STK_HAVE_PNG)
 #include "png_chunk.h"
+#include "run_suite.h"
 #endif
 
 static struct stk_decoder *open_decoder(void)
@@ -239,9 +240,5 @@ int main(void)
     fprintf(stderr, "SKIPPED: PNG is not built in\n");
 #endif
     suite_add_tcase(s, tc);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }
