@@ -26,6 +26,12 @@ static void watch(struct stk_worker *worker, int64_t since_ns, int64_t id)
                           memory_order_relaxed);
 }
 
+static void watch_job(void *worker, void *job)
+{
+    atomic_store_explicit(&((struct stk_worker *)worker)->stuck_id,
+                          ((struct stk_job *)job)->id, memory_order_relaxed);
+}
+
 static void submit(struct stk_worker *worker, struct stk_job *job)
 {
     const stoker_loader *loader = worker->loader;
@@ -89,7 +95,8 @@ static void top_up(struct stk_worker *worker)
 }
 
 /* Takes finished reads in; with wait, sleeps for the first of them.  Also a
- * look may hang: it opens files again whose first try failed. */
+ * look may hang: it closes files and opens those whose first try failed; then
+ * watch_job() says which. */
 static void reap(struct stk_worker *worker, bool wait)
 {
     struct stk_read *done[STK_MAX_JOBS];
@@ -202,6 +209,8 @@ static int open_io(struct stk_worker *worker)
         .stall_timeout_ms = loader->opt.stall_timeout_ms,
         .retry_ms = loader->opt.retry_ms,
         .seed = (uint64_t)worker->index,
+        .watch = watch_job,
+        .watcher = worker,
     };
     int rc = stk_io_open(&worker->io, &io, &worker->error);
     if (rc < 0)

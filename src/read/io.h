@@ -24,6 +24,10 @@ struct stk_io_options {
     int32_t stall_timeout_ms; /* a read older than this is -ETIMEDOUT */
     int32_t retry_ms;         /* how long transient errors are retried */
     uint64_t seed;            /* of the back-off's jitter; decides no pixel */
+    /* Told the tag of the read that the next system call, which may hang, is
+     * for; NULL: nobody is. */
+    void (*watch)(void *watcher, void *tag);
+    void *watcher;
     const struct stk_io_calls *calls; /* NULL: the system's */
 };
 

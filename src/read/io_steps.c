@@ -251,8 +251,15 @@ static void begin_memory(struct stk_io *io, struct stk_io_slot *slot)
     stk_io_finish(io, slot, 0);
 }
 
+static void watch(const struct stk_io *io, const struct stk_io_slot *slot)
+{
+    if (io->options.watch)
+        io->options.watch(io->options.watcher, slot->read.tag);
+}
+
 void stk_io_begin(struct stk_io *io, struct stk_io_slot *slot)
 {
+    watch(io, slot);
     if (slot->part.source == STOKER_SOURCE_MEMORY) {
         begin_memory(io, slot);
         return;
@@ -318,6 +325,7 @@ void stk_io_arrived(struct stk_io *io, struct stk_flight *flight,
         forget_stalled(io, flight);
         return;
     }
+    watch(io, slot);
     if (result < 0) {
         stumble(io, slot, (int)result);
         return;

@@ -7,6 +7,7 @@
  *   slow_   every read takes 50 ms
  *   once_   the first read of all is EIO
  *   eio_    every read is EIO
+ *   close_  close() never answers
  *   stale_  every read is ESTALE
  *   short_  stat says all bytes, reads end at the half
  *   lies_   stat says twice the bytes
@@ -78,6 +79,14 @@ static int read_file(const char *path, char *to, size_t n, off_t at,
     return (int)n;
 }
 
+static int flush_file(const char *path, struct fuse_file_info *info)
+{
+    (void)info;
+    if (is(path, "close_"))
+        sleep(3600);
+    return 0;
+}
+
 static int list(const char *path, void *to, fuse_fill_dir_t add, off_t at,
                 struct fuse_file_info *info, enum fuse_readdir_flags flags)
 {
@@ -93,8 +102,11 @@ static int list(const char *path, void *to, fuse_fill_dir_t add, off_t at,
 
 int main(int argc, char **argv)
 {
-    static const struct fuse_operations operations = {
-        .getattr = get, .open = open_file, .read = read_file, .readdir = list};
+    static const struct fuse_operations operations = {.getattr = get,
+                                                      .open = open_file,
+                                                      .read = read_file,
+                                                      .flush = flush_file,
+                                                      .readdir = list};
     static char few[] = "max_idle_threads=2", fsname[] = "fsname=stoker_slow",
                 flag[] = "-o", foreground[] = "-f";
 

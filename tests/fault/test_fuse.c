@@ -123,6 +123,40 @@ START_TEST(test_hang_ends_with_the_files_name_and_close_returns)
 }
 END_TEST
 
+/* Whose close() hangs is not whose read has waited longest. */
+START_TEST(test_of_many_files_the_hanging_one_is_named)
+{
+    enum { N = 8 };
+    stoker_options opt = photos_options(&crop);
+    stoker_item items[N];
+    char paths[N][128];
+    stoker_dataset *ds = NULL;
+    stoker_loader *loader = NULL;
+    stoker_batch *batch;
+
+    for (int i = 0; i < N; i++) {
+        snprintf(paths[i], sizeof paths[i], "%s/%s_%d.jpg", mount_at,
+                 i == N / 2 ? "close" : "slow", i);
+        items[i] = (stoker_item){.path = paths[i], .length = -1};
+    }
+    opt.io = engine(_i);
+    opt.batch_size = N;
+    opt.shuffle = 0;
+    opt.n_workers = 1;
+    opt.stall_timeout_ms = STALL_MS;
+    ck_assert_int_eq(
+        stoker_dataset_from_items(&ds, items, N, sizeof *items, &err), 0);
+    ck_assert_int_eq(stoker_loader_open(&loader, ds, &opt, &err), 0);
+    stoker_dataset_free(ds);
+    int rc = stoker_loader_next(loader, &batch, 20000, &err);
+    ck_assert_msg(rc == -ETIMEDOUT && strstr(err.text, paths[N / 2]), "%d %s",
+                  rc, err.text);
+    ck_assert_int_eq(stoker_loader_close(&loader), -ETIMEDOUT);
+    cut_off();
+    sleep(1); /* the lost worker comes back meanwhile */
+}
+END_TEST
+
 /* The second try falls into a moment in which the worker only looks for what
  * has been read, because it has photos in memory to go on with: enough of them
  * for longer than the pause before that try. */
@@ -230,6 +264,7 @@ int main(void)
         tc, test_hang_of_a_second_try_is_told_while_others_are_ready, 0, 2);
     tcase_add_loop_test(tc, test_many_workers_leave_descriptors_to_the_program,
                         0, 2);
+    tcase_add_loop_test(tc, test_of_many_files_the_hanging_one_is_named, 0, 2);
     tcase_add_test(tc,
                    test_seek_after_a_hang_is_refused_and_close_frees_nothing);
     return fuse_rig_run(suite, tc);
