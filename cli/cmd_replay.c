@@ -76,10 +76,13 @@ static int write_batch(const struct replay *replay, const stoker_batch *batch)
                             (size_t)view.image.shape[1]);
         put_row(index, replay, &view, row, file);
     }
-    if (fclose(index) != 0 && rc == 0)
-        rc = -errno;
+    bool is_torn = ferror(index);
+    is_torn |= fclose(index) != 0;
     if (rc != 0)
         return cli_fail(CLI_BAD, "replay", "%s: %s", path, strerror(-rc));
+    if (is_torn)
+        return cli_fail(CLI_BAD, "replay", "%s/index.tsv: %s", replay->out,
+                        strerror(errno));
     printf("wrote %zu rows of epoch %lld, batch %lld, and index.tsv to %s\n",
            n_rows, (long long)replay->epoch, (long long)replay->batch,
            replay->out);

@@ -78,7 +78,8 @@ int cli_show(int argc, char **argv)
     size_t n = 0;
     stoker_cursor cursor = {.size = sizeof(cursor)};
     stoker_error err;
-    status = text ? read_file(flags.operand_value, text, &n) : CLI_BAD;
+    status = text ? read_file(flags.operand_value, text, &n)
+                  : cli_fail(CLI_BAD, "show", "out of memory");
     if (status == CLI_OK) {
         bool is_json = text[strspn(text, " \t\r\n")] == '{';
         int rc = is_json ? state_text_read(&cursor, text, &err)

@@ -152,7 +152,7 @@ void feed_settle(struct feed *feed)
 }
 
 /* "cuda:1", "cuda", "1"; "cpu" and "-1": host memory. */
-int feed_settle_device(struct feed *feed, const char *command)
+static int settle_device(struct feed *feed, const char *command)
 {
     const char *text = feed->device;
     char *end;
@@ -175,7 +175,7 @@ int feed_settle_device(struct feed *feed, const char *command)
 int feed_open_loader(struct feed *feed, const char *command)
 {
     stoker_error err;
-    int status = feed_settle_device(feed, command);
+    int status = settle_device(feed, command);
     if (status != CLI_OK)
         return status;
     feed_settle(feed);

@@ -39,8 +39,6 @@ int feed_open_folder(struct feed *feed, const char *command,
                      const char *folder);
 /* Turns the flags into options and transforms. */
 void feed_settle(struct feed *feed);
-/* Reads --device and --pin into the options.  Returns an exit code. */
-int feed_settle_device(struct feed *feed, const char *command);
 /* Opens the loader, too. */
 int feed_open_loader(struct feed *feed, const char *command);
 void feed_close(struct feed *feed);

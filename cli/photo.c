@@ -107,7 +107,7 @@ static void add_octave(int32_t *row, int width, int y, int shift, uint64_t key,
         int32_t to = (above * (cell - part) + below * part) * gain >> shift;
         int end = x + cell < width ? x + cell : width;
         for (int i = x < 0 ? 0 : x; i < end; i++)
-            row[i] += from + ((to - from) * ((i - x) >> 0) >> shift);
+            row[i] += from + ((to - from) * (i - x) >> shift);
         from = to;
     }
 }

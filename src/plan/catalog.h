@@ -31,8 +31,8 @@ struct stoker_dataset {
     uint8_t fingerprint[16];
     char *text; /* paths and names of classes, dirs and given items */
     size_t text_bytes;
-    uint64_t root_at, root_n; /* in text, with a final '/' */
-    uint64_t *class_at;       /* [n_classes] in text, each ends with 0 */
+    uint64_t root_n;    /* of the root, first in text, with a final '/' */
+    uint64_t *class_at; /* [n_classes] in text, each ends with 0 */
     struct stk_catalog_dir *dirs;
     char *names;       /* of a folder's files, one behind the other */
     uint64_t *name_at; /* [n + 1] in names */

@@ -57,7 +57,7 @@ static int64_t found_path(const struct stoker_dataset *ds, int64_t id,
     const struct stk_catalog_dir *dir = stk_catalog_dir_of(ds, id);
     struct writer w = {text, bytes, 0};
 
-    write_piece(&w, ds->text + ds->root_at, ds->root_n);
+    write_piece(&w, ds->text, ds->root_n);
     write_piece(&w, ds->text + dir->path_at, dir->path_n);
     write_piece(&w, ds->names + ds->name_at[id],
                 ds->name_at[id + 1] - ds->name_at[id]);

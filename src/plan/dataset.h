@@ -27,7 +27,7 @@ int64_t stk_dataset_name(const stoker_dataset *ds, int64_t id, char *text,
 
 void stk_dataset_fingerprint(const stoker_dataset *ds, uint8_t out[16]);
 
-/* Bytes of memory that the dataset holds; for benchmarks and tests. */
+/* Bytes of memory that the dataset holds; for tests. */
 size_t stk_dataset_bytes(const stoker_dataset *ds);
 
 /* pulse beats before each system call; NULL: nobody watches. */
