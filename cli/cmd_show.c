@@ -81,7 +81,8 @@ int cli_show(int argc, char **argv)
     status = text ? read_file(flags.operand_value, text, &n)
                   : cli_fail(CLI_BAD, "show", "out of memory");
     if (status == CLI_OK) {
-        bool is_json = text[strspn(text, " \t\r\n")] == '{';
+        bool is_json =
+            text[strspn(text, " \t\r\n")] == '{' && strlen(text) == n;
         int rc = is_json ? state_text_read(&cursor, text, &err)
                          : stoker_cursor_unpack(&cursor, text, n, &err);
         if (rc != 0)

@@ -36,17 +36,35 @@ static const char *skip(const char *at)
     return at + strspn(at, " \t\r\n");
 }
 
-/* A string without escapes but \" and \\; returns what follows, or NULL. */
+enum { NEVER_IN_A_STATE = 0x7f };
+
+/* What an escape stands for, as far as a state may hold it; 0: it is none.
+ * Moves *at to its last letter. */
+static char read_escape(const char **at)
+{
+    static const char *const hex = "0123456789abcdefABCDEF";
+    const char *letter = ++*at;
+    if (*letter == '"' || *letter == '\\' || *letter == '/')
+        return *letter;
+    if (*letter == 'u' && strspn(letter + 1, hex) >= 4)
+        *at += 4;
+    else if (!*letter || !strchr("bfnrt", *letter))
+        return 0;
+    return NEVER_IN_A_STATE;
+}
+
+/* Returns what follows the string, or NULL. */
 static const char *read_string(const char *at, char *out, size_t bytes)
 {
     size_t n = 0;
     if (*at++ != '"')
         return NULL;
     while (*at && *at != '"') {
-        if (*at == '\\' && at[1])
-            at++;
+        char c = *at == '\\' ? read_escape(&at) : *at;
+        if ((unsigned char)c < 0x20)
+            return NULL;
         if (n + 1 < bytes)
-            out[n++] = *at;
+            out[n++] = c;
         at++;
     }
     out[n] = 0;
@@ -132,7 +150,8 @@ static int refuse(stoker_error *err, const char *format, const char *what)
 static bool is_written_right(const struct field *field, const char *value,
                              bool is_quoted)
 {
-    bool is_number = value[0] == '-' || (value[0] >= '0' && value[0] <= '9');
+    bool is_number = strcmp(value, "0") == 0 || value[0] == '-' ||
+                     (value[0] >= '1' && value[0] <= '9');
 
     if (field->kind == 's' || field->kind == 'x')
         return is_quoted;
@@ -194,16 +213,13 @@ int state_text_read(stoker_cursor *cursor, const char *text, stoker_error *err)
     const char *at = skip(text);
     if (*at != '{')
         return refuse(err, "%s", "this is no JSON object");
-    at = skip(at + 1);
-    while (*at != '}') {
-        at = read_member(at, cursor, &seen, err);
+    do {
+        at = read_member(skip(at + 1), cursor, &seen, err);
         if (!at)
             return -EBADMSG;
-        if (*at == ',')
-            at = skip(at + 1);
-        else if (*at != '}')
-            return refuse(err, "%s", "the object does not end");
-    }
+    } while (*at == ',');
+    if (*at != '}')
+        return refuse(err, "%s", "the object does not end");
     if (*skip(at + 1))
         return refuse(err, "%s", "something follows the object");
     for (int i = 0; i < N_FIELDS; i++)

@@ -240,8 +240,20 @@ class Show(Case):
             path = self.state("lacks", json.dumps(
                 {k: v for k, v in STATE.items() if k != key}).encode())
             self.refused(1, f'it lacks "{key}"', "show", path)
-        path = self.state("more", json.dumps(STATE).encode() + b" {}")
-        self.refused(1, "follows", "show", path)
+
+    def test_what_is_no_json_is_refused_as_by_the_loader(self):
+        good = json.dumps(STATE).encode()
+        for old, new, reason in (
+                (b"}", b"} {}", "follows"), (b"}", b",}", "the state"),
+                (b"}", b"}\0", "not a usable state"),
+                (b": 3,", b": 03,", "epoch"), (b": 6,", b": 6, ,", "the state"),
+                (b"pillow13", b"pillow\\13", "pixels"),
+                (b"stoker-1", b"stoker\n-1", "decoder"),
+                (b"stoker-1", b"stoker\\n-1", "decoder")):
+            assert good.count(old) == 1
+            self.refused(1, reason, "show",
+                         self.state("hurt", good.replace(old, new)))
+        self.refused(1, "the state", "show", self.state("none", b"{}"))
 
     def test_other_ways_are_refused(self):
         self.refused(1, "/no/such", "show", "/no/such")
