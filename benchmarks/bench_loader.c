@@ -1,6 +1,6 @@
 /* The whole loader over a folder of images (files directly in it or in class
  * folders): images a second and CPU time an image, from memory or from files.
- * Prints one line: "img_s cpu_ms_img own_share". */
+ * Prints one line: "img_s cpu_ms_img own_share", and with --stages another. */
 #include <dirent.h>
 #include <getopt.h>
 #include <stdbool.h>
@@ -98,8 +98,21 @@ static int find_word(const char *word, const char *const *words, int n)
 static const float mean[3] = {0.485f, 0.456f, 0.406f};
 static const float std[3] = {0.229f, 0.224f, 0.225f};
 static stoker_transform list[3];
-static bool in_memory;
+static bool in_memory, with_stages;
 static double limit = 2; /* seconds */
+
+static void usage(void)
+{
+    fputs("usage: bench_loader FOLDER [--memory] [--val] [--nhwc] [--bicubic] "
+          "[--stages]\n"
+          "         [--dtype u8|f16|bf16|f32] [--decoder auto|libjpeg] "
+          "[--cpu LEVEL]\n"
+          "         [--io auto|uring|pread] [--workers N] [--batch N] "
+          "[--slots N]\n"
+          "         [--ahead N] [--seconds S]\n",
+          stderr);
+    exit(2);
+}
 
 static void read_option(stoker_options *opt, int c, const char *value)
 {
@@ -150,21 +163,22 @@ static void read_option(stoker_options *opt, int c, const char *value)
     case 'u':
         list[0].as.random_resized_crop.interpolation = STOKER_BICUBIC;
         break;
+    case 'g':
+        with_stages = true;
+        break;
     default:
-        exit(2);
+        usage();
     }
 }
 
 static void read_options(stoker_options *opt, int argc, char **argv)
 {
     static const struct option longs[] = {
-        {"memory", 0, 0, 'm'},  {"dtype", 1, 0, 't'},
-        {"cpu", 1, 0, 'c'},     {"decoder", 1, 0, 'd'},
-        {"workers", 1, 0, 'w'}, {"seconds", 1, 0, 's'},
-        {"val", 0, 0, 'v'},     {"nhwc", 0, 0, 'n'},
-        {"io", 1, 0, 'i'},      {"batch", 1, 0, 'b'},
-        {"bicubic", 0, 0, 'u'}, {"slots", 1, 0, 'l'},
-        {"ahead", 1, 0, 'a'},   {0},
+        {"memory", 0, 0, 'm'},  {"dtype", 1, 0, 't'},   {"cpu", 1, 0, 'c'},
+        {"decoder", 1, 0, 'd'}, {"workers", 1, 0, 'w'}, {"seconds", 1, 0, 's'},
+        {"val", 0, 0, 'v'},     {"nhwc", 0, 0, 'n'},    {"io", 1, 0, 'i'},
+        {"batch", 1, 0, 'b'},   {"bicubic", 0, 0, 'u'}, {"slots", 1, 0, 'l'},
+        {"ahead", 1, 0, 'a'},   {"stages", 0, 0, 'g'},  {0},
     };
     int c;
 
@@ -176,8 +190,8 @@ static void read_options(stoker_options *opt, int argc, char **argv)
     opt->transforms = list;
     while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1)
         read_option(opt, c, optarg);
-    if (optind >= argc)
-        exit(2);
+    if (optind + 1 != argc)
+        usage();
     if (opt->dtype != STOKER_U8)
         list[opt->n_transforms++] = stoker_normalize(mean, std);
 }
@@ -250,7 +264,7 @@ int main(int argc, char **argv)
     stoker_loader_stats(loader, &stats);
     printf("%.1f %.4f %.3f\n", (double)n / wall, cpu * 1e3 / (double)n,
            (double)stats.n_own_decoder / (double)stats.n_samples);
-    if (getenv("BENCH_STAGES"))
+    if (with_stages)
         print_stages(&stats);
     stoker_loader_close(&loader);
     stoker_dataset_free(ds);
