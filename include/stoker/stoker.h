@@ -112,8 +112,9 @@ STOKER_API void stoker_folder_options_init(stoker_folder_options *opt,
  * Owns: *out is the caller's, freed by stoker_dataset_free().
  * Thread: any.
  * Returns 0; -ENOENT no such folder, -ENOTDIR, -EACCES, -ENODATA no class
- * folder or a class without an image, -ELOOP, -ENOMEM; -ETIMEDOUT when its
- * storage hangs: the thread that lists is left behind. */
+ * folder or a class without an image, -ELOOP, -ENAMETOOLONG, -EINVAL, -ENOMEM,
+ * what the storage fails with; -ETIMEDOUT when it hangs: the thread that lists
+ * is left behind. */
 STOKER_API int stoker_dataset_from_folder(stoker_dataset **out,
                                           const char *root,
                                           const stoker_folder_options *opt,
@@ -455,7 +456,8 @@ typedef struct stoker_batch stoker_batch;
  * ds and copies opt.
  * Thread: any.
  * Returns 0; -EINVAL with the option or transform that is refused, -ENOMEM,
- * -ENOTSUP, -EPERM (a named I/O engine that the system refuses). */
+ * -ENOTSUP, -EPERM (a named I/O engine that the system refuses), -ENODEV or
+ * -EIO (CUDA, where it is required), or why the ledger cannot be opened. */
 STOKER_API int stoker_loader_open(stoker_loader **out, stoker_dataset *ds,
                                   const stoker_options *opt, stoker_error *err);
 
@@ -465,7 +467,8 @@ STOKER_API int stoker_loader_open(stoker_loader **out, stoker_dataset *ds,
  * Returns 0, with a warning in err->text (else "") where the transforms or
  * the decoder's version differ; -ESTALE when fingerprint, seed, order or
  * planner version differ, with the sentence that says which; -EINVAL outside
- * the epoch; -ETIMEDOUT when a worker hangs in a read. */
+ * the epoch; -ETIMEDOUT when a worker hangs in a read; -EOWNERDEAD, -ECANCELED
+ * as next. */
 STOKER_API int stoker_loader_seek(stoker_loader *loader,
                                   const stoker_cursor *to, stoker_error *err);
 
@@ -478,9 +481,12 @@ STOKER_API void stoker_loader_cursor(stoker_loader *loader, stoker_cursor *out);
  * Owns: *out is leased to the caller until stoker_batch_release().
  * Thread: any, one at a time (calls are serialised).
  * Returns 0; STOKER_END, also for ever behind n_epochs; STOKER_TIMEOUT;
- * -EBUSY every slot is leased; -EOWNERDEAD in a forked child; -ECANCELED
- * when the loader is closed meanwhile.  Under STOKER_RAISE a bad row's own
- * code, again at each call until seek, naming the lowest bad row. */
+ * -EBUSY every slot is leased; -ETIMEDOUT while a worker hangs in a system
+ * call; -EOWNERDEAD in a forked child; -ECANCELED when the loader is closed
+ * meanwhile.  Again at each call until seek: under STOKER_RAISE the lowest bad
+ * row's own code; -EIO when a budget is spent; what keeps the run from going
+ * on (no memory, no descriptors, no thread, a ledger that cannot be written).
+ */
 STOKER_API int stoker_loader_next(stoker_loader *loader, stoker_batch **out,
                                   int timeout_ms, stoker_error *err);
 
@@ -556,19 +562,25 @@ STOKER_API int stoker_batch_acquire(stoker_batch *batch, void *stream,
                                     stoker_error *err);
 
 /* As stoker_batch_release(), but the memory is used again only after the work
- * that `stream` has been given so far.  Thread: any, once. */
+ * that `stream` has been given so far.
+ * Thread: any, once.
+ * Returns 0; what the driver failed with: the memory is never used again. */
 STOKER_API int stoker_batch_release_on(stoker_batch *batch, void *stream,
                                        stoker_error *err);
 
 /* Says that work on `stream` reads the batch too: its memory is used again
  * only after what `stream` has been given when the last view dies or, in host
- * mode, at the next call of stoker_loader_mark().  Thread: any. */
+ * mode, at the next call of stoker_loader_mark().
+ * Thread: any.
+ * Returns 0; -ENOSPC for the ninth stream; -EOWNERDEAD in a forked child. */
 STOKER_API int stoker_batch_record_stream(stoker_batch *batch, void *stream,
                                           stoker_error *err);
 
 /* Host mode with pinned memory: records an event on the consumer's current
  * stream for every slot whose views died since the last call.  Call it before
- * each next.  Nothing to do without CUDA.  Thread: the consumer's. */
+ * each next.  Nothing to do without CUDA.
+ * Thread: the consumer's.
+ * Returns 0, or what the driver failed with. */
 STOKER_API int stoker_loader_mark(stoker_loader *loader, void *stream,
                                   stoker_error *err);
 
@@ -718,7 +730,7 @@ typedef struct stoker_limit {
     size_t size; /* sizeof(stoker_limit), set by the caller */
     int64_t n_samples;
     double probe_ns, values_ns, skip_ns, idct_ns, colour_ns;
-    double horizontal_ns, vertical_ns, fallback_ns; /* fallback: libjpeg's */
+    double horizontal_ns, vertical_ns, fallback_ns; /* fallback: all others' */
     double read_ns;                                 /* CPU to read a sample */
     double memory_bytes_s, read_bytes_s;            /* measured bandwidths */
     double sample_memory_bytes; /* that a sample moves through memory */
