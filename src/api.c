@@ -27,9 +27,7 @@ int stoker_loader_open(stoker_loader **out, stoker_dataset *ds,
     stoker_error mine;
     stoker_options full;
 
-    if (!err)
-        err = &mine;
-    stk_error_clear(err);
+    err = stk_error_begin(err, &mine);
     if (!out || !ds)
         return stk_fail(err, -EINVAL, "stoker_loader_open: NULL argument");
     *out = NULL;
@@ -46,9 +44,7 @@ int stoker_arena_bytes(const stoker_options *opt, size_t *bytes,
     struct stk_plan plan;
     size_t image_bytes, buffer_bytes, unused[2];
 
-    if (!err)
-        err = &mine;
-    stk_error_clear(err);
+    err = stk_error_begin(err, &mine);
     if (!bytes)
         return stk_fail(err, -EINVAL, "stoker_arena_bytes: NULL argument");
     int rc = stk_options_read(&full, opt, err);
@@ -74,9 +70,7 @@ int stoker_loader_seek(stoker_loader *loader, const stoker_cursor *to,
 {
     stoker_error mine;
 
-    if (!err)
-        err = &mine;
-    stk_error_clear(err);
+    err = stk_error_begin(err, &mine);
     if (!loader || !to || to->size < sizeof *to)
         return stk_fail(err, -EINVAL,
                         "stoker_loader_seek: a NULL argument "
@@ -93,6 +87,9 @@ void stoker_loader_cursor(stoker_loader *loader, stoker_cursor *out)
 int stoker_loader_next(stoker_loader *loader, stoker_batch **out,
                        int timeout_ms, stoker_error *err)
 {
+    stoker_error mine;
+
+    err = stk_error_begin(err, &mine);
     if (!loader || !out)
         return stk_fail(err, -EINVAL, "stoker_loader_next: NULL argument");
     *out = NULL;

@@ -12,9 +12,7 @@ int stoker_checker_open(stoker_checker **out, stoker_dataset *ds,
     stoker_error mine;
     stoker_options full;
 
-    if (!err)
-        err = &mine;
-    stk_error_clear(err);
+    err = stk_error_begin(err, &mine);
     if (!out || !ds)
         return stk_fail(err, -EINVAL, "stoker_checker_open: NULL argument");
     *out = NULL;
@@ -28,9 +26,7 @@ int stoker_checker_check(stoker_checker *checker, int64_t id,
     stoker_error mine;
     stoker_image_info unused = {.size = sizeof unused};
 
-    if (!err)
-        err = &mine;
-    stk_error_clear(err);
+    err = stk_error_begin(err, &mine);
     if (!checker)
         return stk_fail(err, -EINVAL, "stoker_checker_check: NULL argument");
     return stk_checker_check(checker, id, info ? info : &unused, err);
@@ -57,9 +53,7 @@ int stoker_limit_measure(stoker_dataset *ds, const stoker_options *opt,
     stoker_error mine;
     stoker_options full;
 
-    if (!err)
-        err = &mine;
-    stk_error_clear(err);
+    err = stk_error_begin(err, &mine);
     if (!ds || !out || out->size < sizeof *out || n_samples < 1)
         return stk_fail(err, -EINVAL,
                         "stoker_limit_measure: a NULL argument, a limit "

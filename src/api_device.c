@@ -9,9 +9,7 @@ int stoker_batch_acquire(stoker_batch *batch, void *stream, stoker_error *err)
 {
     stoker_error mine;
 
-    if (!err)
-        err = &mine;
-    stk_error_clear(err);
+    err = stk_error_begin(err, &mine);
     if (!batch)
         return stk_fail(err, -EINVAL, "stoker_batch_acquire: NULL argument");
     return stk_batch_acquire(batch, stream, err);
@@ -22,9 +20,7 @@ int stoker_batch_release_on(stoker_batch *batch, void *stream,
 {
     stoker_error mine;
 
-    if (!err)
-        err = &mine;
-    stk_error_clear(err);
+    err = stk_error_begin(err, &mine);
     if (!batch)
         return 0;
     return stk_batch_drop_on(batch, stream, err);
@@ -35,9 +31,7 @@ int stoker_batch_record_stream(stoker_batch *batch, void *stream,
 {
     stoker_error mine;
 
-    if (!err)
-        err = &mine;
-    stk_error_clear(err);
+    err = stk_error_begin(err, &mine);
     if (!batch)
         return stk_fail(err, -EINVAL,
                         "stoker_batch_record_stream: NULL argument");
@@ -48,9 +42,7 @@ int stoker_loader_mark(stoker_loader *loader, void *stream, stoker_error *err)
 {
     stoker_error mine;
 
-    if (!err)
-        err = &mine;
-    stk_error_clear(err);
+    err = stk_error_begin(err, &mine);
     if (!loader)
         return stk_fail(err, -EINVAL, "stoker_loader_mark: NULL argument");
     struct stk_gpu *gpu = loader->home->gpu;
@@ -65,9 +57,7 @@ int stoker_device_measure(int ordinal, stoker_device_info *out,
     stoker_device_info full = {.numa_node = -1};
     stoker_error mine;
 
-    if (!err)
-        err = &mine;
-    stk_error_clear(err);
+    err = stk_error_begin(err, &mine);
     if (!out)
         return stk_fail(err, -EINVAL, "stoker_device_measure: NULL argument");
     full.size = out->size;

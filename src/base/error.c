@@ -17,6 +17,12 @@ void stk_error_clear(stoker_error *err)
     err->text[0] = '\0';
 }
 
+stoker_error *stk_error_begin(stoker_error *err, stoker_error *mine)
+{
+    stk_error_clear(err ? err : mine);
+    return err ? err : mine;
+}
+
 int stk_fail(stoker_error *err, int code, const char *fmt, ...)
 {
     char full[N_FORMAT];

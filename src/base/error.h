@@ -14,4 +14,7 @@ int stk_fail_at(stoker_error *err, int stage, int64_t id, int code);
 
 void stk_error_clear(stoker_error *err);
 
+/* The caller's error, or mine where it brought none; cleared. */
+stoker_error *stk_error_begin(stoker_error *err, stoker_error *mine);
+
 #endif

@@ -39,7 +39,8 @@ struct stk_decoder {
 
 /* A codec is chosen by magic bytes.  probe gives the verdict and fills image
  * and, where it decodes there, decoder->whole; begin and rows are only called
- * when whole is not filled.  All errors are named. */
+ * when whole is not filled, and NULL where probe always fills it.  All errors
+ * are named. */
 struct stk_codec {
     bool (*accepts)(struct stk_span bytes);
     int (*probe)(struct stk_decoder *decoder, stoker_error *err);

@@ -245,22 +245,14 @@ static int probe(struct stk_decoder *decoder, stoker_error *err)
     return rc;
 }
 
-static int begin(struct stk_decoder *decoder, stoker_error *err)
-{
-    return stk_fail(err, -EINVAL, "%s: not decoded", decoder->name);
-}
-
-static int no_rows(struct stk_decoder *decoder, struct stk_strip *strip,
-                   stoker_error *err)
-{
-    (void)strip;
-    return begin(decoder, err);
-}
-
 static void end(struct stk_decoder *decoder)
 {
     (void)decoder;
 }
 
-const struct stk_codec stk_codec_png = {accepts, probe, begin,
-                                        no_rows, end,   stk_inflate_version};
+const struct stk_codec stk_codec_png = {
+    .accepts = accepts,
+    .probe = probe,
+    .end = end,
+    .library = stk_inflate_version,
+};

@@ -133,18 +133,6 @@ static int probe(struct stk_decoder *decoder, stoker_error *err)
     return rc;
 }
 
-static int begin(struct stk_decoder *decoder, stoker_error *err)
-{
-    return stk_fail(err, -EINVAL, "%s: not decoded", decoder->name);
-}
-
-static int no_rows(struct stk_decoder *decoder, struct stk_strip *strip,
-                   stoker_error *err)
-{
-    (void)strip;
-    return begin(decoder, err);
-}
-
 static void end(struct stk_decoder *decoder)
 {
     (void)decoder;
@@ -155,5 +143,9 @@ static const char *library(void)
     return "libwebp";
 }
 
-const struct stk_codec stk_codec_webp = {accepts, probe, begin,
-                                         no_rows, end,   library};
+const struct stk_codec stk_codec_webp = {
+    .accepts = accepts,
+    .probe = probe,
+    .end = end,
+    .library = library,
+};

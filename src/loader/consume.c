@@ -209,11 +209,6 @@ static int next_in_turn(stoker_loader *loader, stoker_batch **out,
 int stk_loader_next(stoker_loader *loader, stoker_batch **out, int timeout_ms,
                     stoker_error *err)
 {
-    stoker_error mine;
-
-    if (!err)
-        err = &mine;
-    stk_error_clear(err);
     if (!stk_home_is_ours(loader->home))
         return stk_fail(err, -EOWNERDEAD,
                         "this loader was opened before a fork; open one in "
