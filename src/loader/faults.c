@@ -57,7 +57,8 @@ int stk_book_open(struct stk_book *book, const stoker_options *opt,
     memset(book, 0, sizeof *book);
     book->max_bad = budget(opt, n_items);
     book->max_run = opt->unlimited_bad ? -1 : opt->max_bad_run;
-    return stk_ledger_open(&book->ledger, opt->ledger_path, err);
+    return stk_ledger_open(&book->ledger, opt->ledger_path,
+                           opt->stall_timeout_ms, err);
 }
 
 void stk_book_close(struct stk_book *book)

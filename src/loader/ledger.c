@@ -1,5 +1,6 @@
 /* JSON lines of bad samples: escaping, and appending so that several ranks
- * may share a file and a full disk leaves no half line. */
+ * may share a file, a full disk leaves no half line and a mount that hangs is
+ * left behind. */
 #include "loader/ledger.h"
 
 #include <errno.h>
@@ -9,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/mem.h"
+#include "loader/errand.h"
 #include "plan/dataset.h"
 
 enum { PATH_BYTES = 4352 };
@@ -32,27 +35,6 @@ static int open_file(const char *path, stoker_error *err)
         return stk_fail(err, -EINVAL, "ledger %s: is a pipe, not a file", path);
     }
     return fd;
-}
-
-int stk_ledger_open(struct stk_ledger *ledger, const char *path,
-                    stoker_error *err)
-{
-    *ledger = (struct stk_ledger){.fd = -1};
-    if (!path)
-        return 0;
-    if (strlen(path) >= sizeof ledger->path)
-        return stk_fail(err, -ENAMETOOLONG, "ledger_path: over %zu bytes",
-                        sizeof ledger->path - 1);
-    strcpy(ledger->path, path);
-    ledger->fd = open_file(path, err);
-    return ledger->fd < 0 ? ledger->fd : 0;
-}
-
-void stk_ledger_close(struct stk_ledger *ledger)
-{
-    if (ledger->fd >= 0)
-        close(ledger->fd);
-    ledger->fd = -1;
 }
 
 /* Length of the UTF-8 character at s, 0 where there is none (Unicode's table
@@ -174,37 +156,30 @@ static void undo(struct stk_ledger *ledger, off_t n)
         ledger->is_torn = true;
 }
 
-/* Whoever cleans up may remove the file: lines that go on into it are lost. */
-static int find_again(struct stk_ledger *ledger, stoker_error *err)
+/* Opens the file where it is not, or has been removed since: lines that go on
+ * into a file without a name are lost. */
+static int find(struct stk_ledger *ledger, stoker_error *err)
 {
     struct stat st;
 
-    if (fstat(ledger->fd, &st) < 0 || st.st_nlink > 0)
+    if (ledger->fd >= 0 && (fstat(ledger->fd, &st) < 0 || st.st_nlink > 0))
         return 0;
     int fd = open_file(ledger->path, err);
     if (fd < 0)
         return fd;
-    close(ledger->fd);
+    if (ledger->fd >= 0)
+        close(ledger->fd);
     ledger->fd = fd;
     ledger->is_torn = false;
     return 0;
 }
 
-int stk_ledger_write(struct stk_ledger *ledger, const stoker_dataset *ds,
-                     const stoker_bad *bad, stoker_error *err)
+/* One write a line: O_APPEND keeps the lines of several ranks whole. */
+static int append(struct stk_ledger *ledger, const char *line, size_t n,
+                  stoker_error *err)
 {
-    char line[LINE_BYTES];
     ssize_t wrote;
 
-    if (ledger->fd < 0)
-        return 0;
-    int rc = find_again(ledger, err);
-    if (rc < 0)
-        return rc;
-    size_t first = ledger->is_torn;
-    line[0] = '\n';
-    size_t n = first + make_line(line + first, ds, bad);
-    /* One write a line: O_APPEND keeps the lines of several ranks whole. */
     do {
         wrote = write(ledger->fd, line, n);
     } while (wrote < 0 && errno == EINTR);
@@ -224,4 +199,92 @@ int stk_ledger_write(struct stk_ledger *ledger, const stoker_dataset *ds,
                     "ledger %s: %s; free some space, or open the loader "
                     "without a ledger",
                     ledger->path, strerror(-code));
+}
+
+/* The file may lie on storage that hangs: all is done aside. */
+struct job {
+    struct stk_errand errand;
+    struct stk_ledger ledger; /* while it runs, the one that counts */
+    stoker_error error;
+    int rc;
+    size_t n;
+    char line[]; /* a newline, for a torn file, and n bytes */
+};
+
+static void write_aside(struct stk_errand *errand)
+{
+    struct job *job = (struct job *)errand;
+    size_t torn;
+
+    job->rc = find(&job->ledger, &job->error);
+    if (job->rc < 0 || job->n == 0)
+        return;
+    torn = job->ledger.is_torn;
+    job->rc =
+        append(&job->ledger, job->line + 1 - torn, job->n + torn, &job->error);
+}
+
+static void close_aside(struct stk_errand *errand)
+{
+    close(((struct job *)errand)->ledger.fd);
+}
+
+static int run_aside(struct stk_ledger *ledger,
+                     void (*run)(struct stk_errand *errand), const char *line,
+                     size_t n, stoker_error *err)
+{
+    struct job *job = stk_calloc(1, sizeof *job + 1 + n);
+
+    if (!job)
+        return stk_fail(err, -ENOMEM, "ledger: no memory");
+    job->errand.run = run;
+    job->ledger = *ledger;
+    job->n = n;
+    job->line[0] = '\n';
+    memcpy(job->line + 1, line, n);
+    if (stk_errand_run(&job->errand, ledger->stall_timeout_ms) < 0) {
+        ledger->fd = -1; /* left behind; the next line opens the file anew */
+        return stk_fail(err, -ETIMEDOUT,
+                        "ledger %s: stalled: its storage has not answered for "
+                        "%d ms",
+                        ledger->path, ledger->stall_timeout_ms);
+    }
+    int rc = job->rc;
+    *ledger = job->ledger;
+    if (rc < 0 && err)
+        *err = job->error;
+    stk_free(job);
+    return rc;
+}
+
+int stk_ledger_open(struct stk_ledger *ledger, const char *path,
+                    int32_t stall_timeout_ms, stoker_error *err)
+{
+    *ledger =
+        (struct stk_ledger){.fd = -1, .stall_timeout_ms = stall_timeout_ms};
+    if (!path)
+        return 0;
+    if (strlen(path) >= sizeof ledger->path)
+        return stk_fail(err, -ENAMETOOLONG, "ledger_path: over %zu bytes",
+                        sizeof ledger->path - 1);
+    strcpy(ledger->path, path);
+    return run_aside(ledger, write_aside, "", 0, err);
+}
+
+int stk_ledger_write(struct stk_ledger *ledger, const stoker_dataset *ds,
+                     const stoker_bad *bad, stoker_error *err)
+{
+    char line[LINE_BYTES];
+
+    if (!ledger->path[0])
+        return 0;
+    return run_aside(ledger, write_aside, line, make_line(line, ds, bad), err);
+}
+
+void stk_ledger_close(struct stk_ledger *ledger)
+{
+    if (ledger->fd >= 0 &&
+        run_aside(ledger, close_aside, "", 0, NULL) == -ENOMEM)
+        close(ledger->fd);
+    ledger->fd = -1;
 }

@@ -1,6 +1,6 @@
 /* A file system for real kernels' faults: `fuse_slow MOUNT FILE`.  Whatever
  * name is opened holds the bytes of FILE; the name's head says how it fails:
- *   hang_   reads never answer (until the mount is aborted)
+ *   hang_   reads and writes never answer (until the mount is aborted)
  *   opens_  open never answers
  *   again_  the first open of all is EIO, later ones never answer
  *   dirs_   a folder that never lists
@@ -87,6 +87,17 @@ static int flush_file(const char *path, struct fuse_file_info *info)
     return 0;
 }
 
+static int write_file(const char *path, const char *from, size_t n, off_t at,
+                      struct fuse_file_info *info)
+{
+    (void)from;
+    (void)at;
+    (void)info;
+    if (is(path, "hang_"))
+        sleep(3600);
+    return (int)n;
+}
+
 static int list(const char *path, void *to, fuse_fill_dir_t add, off_t at,
                 struct fuse_file_info *info, enum fuse_readdir_flags flags)
 {
@@ -105,6 +116,7 @@ int main(int argc, char **argv)
     static const struct fuse_operations operations = {.getattr = get,
                                                       .open = open_file,
                                                       .read = read_file,
+                                                      .write = write_file,
                                                       .flush = flush_file,
                                                       .readdir = list};
     static char few[] = "max_idle_threads=2", fsname[] = "fsname=stoker_slow",

@@ -230,6 +230,42 @@ START_TEST(test_many_workers_leave_descriptors_to_the_program)
 }
 END_TEST
 
+/* The ledger's open, write or close: an error, and close returns. */
+START_TEST(test_a_ledger_that_hangs_is_told)
+{
+    static const char *const names[] = {"opens_", "hang_", "close_"};
+    static struct photos photos;
+    stoker_options opt = photos_options(&crop);
+    stoker_loader *loader = NULL;
+    stoker_batch *batch;
+    char path[128], words[160];
+
+    photos_make(&photos, 20);
+    photos_break(&photos, 3);
+    stoker_dataset *ds = photos_dataset(&photos);
+    snprintf(path, sizeof path, "%s/%s", mount_at, names[_i]);
+    snprintf(words, sizeof words, "ledger %s: stalled", path);
+    opt.on_error = STOKER_MASK;
+    opt.ledger_path = path;
+    opt.stall_timeout_ms = STALL_MS;
+    int rc = stoker_loader_open(&loader, ds, &opt, &err);
+    while (rc == 0 &&
+           (rc = stoker_loader_next(loader, &batch, 20000, &err)) == 0)
+        stoker_batch_release(batch);
+    stoker_dataset_free(ds);
+    ck_assert_msg(_i == 2 ? rc == STOKER_END
+                          : rc == -ETIMEDOUT && strstr(err.text, words),
+                  "%d %s", rc, err.text);
+    double start = now();
+    ck_assert_int_eq(loader ? stoker_loader_close(&loader) : 0, 0);
+    ck_assert_double_lt(now() - start, STALL_MS / 1000.0 + 2);
+    if (_i == 1)
+        seen("ledger hangs", rc, err.text);
+    cut_off();
+    sleep(1); /* the lost thread comes back meanwhile */
+}
+END_TEST
+
 START_TEST(test_seek_after_a_hang_is_refused_and_close_frees_nothing)
 {
     stoker_cursor cursor = {.size = sizeof cursor};
@@ -265,6 +301,7 @@ int main(void)
     tcase_add_loop_test(tc, test_many_workers_leave_descriptors_to_the_program,
                         0, 2);
     tcase_add_loop_test(tc, test_of_many_files_the_hanging_one_is_named, 0, 2);
+    tcase_add_loop_test(tc, test_a_ledger_that_hangs_is_told, 0, 3);
     tcase_add_test(tc,
                    test_seek_after_a_hang_is_refused_and_close_frees_nothing);
     return fuse_rig_run(suite, tc);
