@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "decode/jpeg_idct_avx2.h"
+#include "decode/jpeg_two_avx2.h"
 
 /* As transform() of jpeg_idct_avx2.c, where inputs 4 ... 7 are zero: pairs
  * (0, 2) and (1, 3), and what is to be added to all. */

@@ -6,7 +6,7 @@
  * blocks go through three stages, each a loop of its own with little to keep,
  * a few blocks each time.  Which blocks may go a shorter way is found out
  * before, since branches between blocks are mispredicted. */
-#include "decode/jpeg_idct_avx2.h"
+#include "decode/jpeg_two_avx2.h"
 
 /* p: pairs (0, 4), (1, 5), (2, 6), (3, 7); of the first sum and difference
  * are left, with what is to be added to all.  out in 32 bits, not shifted. */

@@ -1,21 +1,7 @@
 /* libjpeg as the judge, for tests. */
 #include "jpeg_oracle.h"
 
-struct trap {
-    struct jpeg_error_mgr base;
-    jmp_buf out;
-};
-
-static void give_up(j_common_ptr any)
-{
-    struct trap *trap = (struct trap *)(void *)any->err;
-    longjmp(trap->out, 1);
-}
-
-static void say_nothing(j_common_ptr any)
-{
-    (void)any;
-}
+#include "jpeg_trap.h"
 
 static void say_no_more(j_common_ptr any, int level)
 {
@@ -118,9 +104,7 @@ static bool rows_decode(const unsigned char *data, size_t n)
     struct trap trap;
     unsigned char *row = malloc((size_t)STK_JPEG_MAX_SIDE * 4);
 
-    d.err = jpeg_std_error(&trap.base);
-    trap.base.error_exit = give_up;
-    trap.base.output_message = say_nothing;
+    d.err = trap_set(&trap);
     jpeg_create_decompress(&d);
     if (setjmp(trap.out)) {
         jpeg_destroy_decompress(&d);
@@ -148,9 +132,7 @@ void jpeg_truth_of(struct jpeg_truth *truth, const struct stk_jpeg *jpeg,
                                              (size_t)jpeg->n_blocks};
     truth->blocks = calloc(truth->n_blocks, 128);
     truth->real = calloc(truth->n_blocks, sizeof *truth->real);
-    d.err = jpeg_std_error(&trap.base);
-    trap.base.error_exit = give_up;
-    trap.base.output_message = say_nothing;
+    d.err = trap_set(&trap);
     jpeg_create_decompress(&d);
     if (setjmp(trap.out)) {
         jpeg_destroy_decompress(&d);

@@ -3,7 +3,6 @@
 #ifndef STK_TEST_JPEG_ORACLE_H
 #define STK_TEST_JPEG_ORACLE_H
 
-#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,27 +1,10 @@
 /* libjpeg's pixels, and whether ours are the same. */
 #include "jpeg_pixels.h"
 
-#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <jpeglib.h>
-
-struct trap {
-    struct jpeg_error_mgr base;
-    jmp_buf out;
-};
-
-static void give_up(j_common_ptr any)
-{
-    struct trap *trap = (struct trap *)(void *)any->err;
-    longjmp(trap->out, 1);
-}
-
-static void say_nothing(j_common_ptr any)
-{
-    (void)any;
-}
+#include "jpeg_trap.h"
 
 bool jpeg_pixels_of(struct jpeg_pixels *pixels, const unsigned char *data,
                     size_t n)
@@ -30,9 +13,7 @@ bool jpeg_pixels_of(struct jpeg_pixels *pixels, const unsigned char *data,
     struct trap trap;
 
     pixels->rgb = NULL;
-    d.err = jpeg_std_error(&trap.base);
-    trap.base.error_exit = give_up;
-    trap.base.output_message = say_nothing;
+    d.err = trap_set(&trap);
     jpeg_create_decompress(&d);
     if (setjmp(trap.out)) {
         jpeg_destroy_decompress(&d);

@@ -1,7 +1,8 @@
-/* What the two ways of the AVX2 inverse DCT share, that of all blocks and that
- * of blocks whose coefficients lie in the corner of 4 x 4 low frequencies. */
-#ifndef STK_JPEG_IDCT_AVX2_H
-#define STK_JPEG_IDCT_AVX2_H
+/* Two blocks side by side, as the two ways of the AVX2 inverse DCT share them,
+ * that of all blocks and that of blocks whose coefficients lie in the corner of
+ * 4 x 4 low frequencies. */
+#ifndef STK_JPEG_TWO_AVX2_H
+#define STK_JPEG_TWO_AVX2_H
 
 #include <immintrin.h>
 #include <stdbool.h>
