@@ -37,27 +37,15 @@ static void print_help(void)
          "understood");
 }
 
-static int run(int argc, char **argv)
+/* argv[0] is the command's name. */
+static int run_command(int argc, char **argv)
 {
-    if (argc < 2) {
-        print_help();
-        return CLI_USAGE;
-    }
-    const char *word = argv[1];
-    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 ||
-        (strcmp(word, "help") == 0 && argc == 2)) {
-        print_help();
-        return CLI_OK;
-    }
-    if (strcmp(word, "--version") == 0) {
-        printf("stoker %s\n", stoker_version());
-        return CLI_OK;
-    }
-    const char *names[N_COMMANDS];
+    const char *names[N_COMMANDS], *word = argv[0];
+
     for (int i = 0; i < N_COMMANDS; i++) {
         names[i] = commands[i].name;
         if (strcmp(word, names[i]) == 0)
-            return commands[i].run(argc - 1, argv + 1);
+            return commands[i].run(argc, argv);
     }
     const char *near = cli_nearest(word, names, N_COMMANDS);
     if (near)
@@ -65,6 +53,30 @@ static int run(int argc, char **argv)
                         word, near);
     return cli_fail(CLI_USAGE, "", "no command '%s' (stoker --help lists them)",
                     word);
+}
+
+static int run(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_help();
+        return CLI_USAGE;
+    }
+    const char *word = argv[1];
+    bool is_help = strcmp(word, "help") == 0;
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 ||
+        (is_help && argc == 2)) {
+        print_help();
+        return CLI_OK;
+    }
+    if (strcmp(word, "--version") == 0) {
+        printf("stoker %s\n", stoker_version());
+        return CLI_OK;
+    }
+    if (is_help) {
+        char help[] = "--help", *asked[] = {argv[2], help, NULL};
+        return run_command(2, asked);
+    }
+    return run_command(argc - 1, argv + 1);
 }
 
 int main(int argc, char **argv)

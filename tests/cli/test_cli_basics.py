@@ -22,6 +22,8 @@ class Basics(Case):
             text = self.good(name, "--help")
             self.assertTrue(text.startswith(f"usage: stoker {name}"), text)
             self.assertIn("exit codes", text)
+            self.assertEqual(text, self.good("help", name))
+        self.refused(2, "did you mean bench?", "help", "bnch")
 
     def test_no_command_is_a_usage_error(self):
         self.assertEqual(run()[0], 2)
