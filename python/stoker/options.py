@@ -199,13 +199,12 @@ def as_argument(text: str) -> str:
 def _set_budget(opt: n.Options, max_bad: Any) -> None:
     if max_bad is None:
         opt.unlimited_bad = 1
-    elif isinstance(max_bad, float):
-        opt.max_bad_fraction = max_bad
+    elif isinstance(max_bad, numbers.Integral) and not isinstance(max_bad, bool) and max_bad >= 0:
+        _put(opt, "max_bad", "max_bad", int(max_bad))
+    elif isinstance(max_bad, numbers.Real) and not isinstance(max_bad, numbers.Integral):
+        opt.max_bad_fraction = float(max_bad)
     elif max_bad != "default":
-        if isinstance(max_bad, bool) or not isinstance(max_bad, int) or max_bad < 0:
-            raise OptionError("max_bad must be a count, a fraction or None, not %r"
-                              % (max_bad,))
-        _put(opt, "max_bad", "max_bad", max_bad)
+        raise OptionError("max_bad must be a count, a fraction or None, not %r" % (max_bad,))
 
 
 def _set_transforms(opt: n.Options, transforms: Any) -> None:

@@ -2,6 +2,7 @@
 import copy
 import os
 import pickle
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -275,13 +276,16 @@ def test_refill_puts_declared_duplicates(with_bad, small):
         assert sorted({b["id"] for b in loader.bad()})[:2] == [3, 5]
 
 
-def test_a_budget_stops_the_run(with_bad, small):
-    with open_loader(with_bad, small, shuffle=False, on_error="mask", max_bad=1) as loader:
-        with pytest.raises(stoker.StokerError, match="bad"):
+@pytest.mark.parametrize("max_bad", [1, 0.2, np.int64(1), np.float32(0.2), Fraction(1, 5)],
+                         ids=repr)
+def test_a_budget_stops_the_run(with_bad, small, max_bad):
+    with open_loader(with_bad, small, shuffle=False, on_error="mask", max_bad=max_bad) as loader:
+        with pytest.raises(stoker.StokerError, match="max_bad.*: 2 of 6"):
             for _ in loader:
                 pass
-    with open_loader(with_bad, small, shuffle=False, on_error="mask", max_bad=None) as loader:
-        assert len(ids_of(loader)) == 8
+    for more in (None, 2 * max_bad):
+        with open_loader(with_bad, small, shuffle=False, on_error="mask", max_bad=more) as loader:
+            assert len(ids_of(loader)) == 8
 
 
 def test_closed_loaders_say_so(photos, small):
