@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "sync/pulse.h"
 #include "sync/thread.h"
@@ -61,7 +60,7 @@ static void *body(void *self)
             continue;
         }
         read_part(aside);
-        /* Release: partner is the load in wait_done(); gives the read. */
+        /* Release: partner is the load of stk_aside_read(); gives the read. */
         if (!atomic_compare_exchange_strong_explicit(&aside->turn, &turn, DONE,
                                                      memory_order_release,
                                                      memory_order_relaxed))
@@ -103,22 +102,6 @@ char *stk_aside_path(struct stk_aside *aside)
     return aside->path;
 }
 
-static int wait_done(struct stk_aside *aside)
-{
-    struct stk_watch watch = {0};
-    int64_t next;
-
-    for (;;) {
-        /* Acquire: partner is the exchange in body(). */
-        if (atomic_load_explicit(&aside->turn, memory_order_acquire) == DONE)
-            return 0;
-        if (stk_watch_look(&watch, &aside->pulse, stk_now_ns(), aside->stall_ns,
-                           &next))
-            return -ETIMEDOUT;
-        stk_wait(&aside->turn, ASKED, next);
-    }
-}
-
 int stk_aside_read(struct stk_aside *aside, const struct stk_part *part,
                    struct stk_read **out)
 {
@@ -128,7 +111,8 @@ int stk_aside_read(struct stk_aside *aside, const struct stk_part *part,
     /* Release: partner is the load in body(). */
     atomic_store_explicit(&aside->turn, ASKED, memory_order_release);
     stk_wake(&aside->turn);
-    return wait_done(aside);
+    /* Partner of its acquire: the exchange in body(). */
+    return stk_pulse_wait(&aside->pulse, &aside->turn, ASKED, aside->stall_ns);
 }
 
 bool stk_aside_is_back(struct stk_aside *aside)

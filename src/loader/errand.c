@@ -15,7 +15,7 @@ static void *body(void *self)
     unsigned busy = BUSY;
 
     errand->run(errand);
-    /* Release: partner is the load in wait_done(); gives what it made. */
+    /* Release: partner is the load of stk_errand_run(); gives what it made. */
     if (atomic_compare_exchange_strong_explicit(&errand->turn, &busy, DONE,
                                                 memory_order_release,
                                                 memory_order_relaxed))
@@ -23,22 +23,6 @@ static void *body(void *self)
     else if (errand->forget)
         errand->forget(errand);
     return NULL;
-}
-
-static int wait_done(struct stk_errand *errand, int32_t stall_timeout_ms)
-{
-    const int64_t limit = (int64_t)stall_timeout_ms * 1000000;
-    struct stk_watch watch = {0};
-    int64_t next;
-
-    for (;;) {
-        /* Acquire: partner is the exchange in body(). */
-        if (atomic_load_explicit(&errand->turn, memory_order_acquire) == DONE)
-            return 0;
-        if (stk_watch_look(&watch, &errand->pulse, stk_now_ns(), limit, &next))
-            return -ETIMEDOUT;
-        stk_wait(&errand->turn, BUSY, next);
-    }
 }
 
 /* true: the thread is left behind, and all that is its own with it. */
@@ -59,7 +43,10 @@ int stk_errand_run(struct stk_errand *errand, int32_t stall_timeout_ms)
         errand->run(errand); /* may hang, and else is the same */
         return 0;
     }
-    bool is_left = wait_done(errand, stall_timeout_ms) < 0 && leave(errand);
+    /* Partner of its acquire: the exchange in body(). */
+    int rc = stk_pulse_wait(&errand->pulse, &errand->turn, BUSY,
+                            (int64_t)stall_timeout_ms * 1000000);
+    bool is_left = rc < 0 && leave(errand);
     /* 0 detaches it. */
     stk_thread_join(&errand->thread, is_left ? 0 : STK_NEVER);
     return is_left ? -ETIMEDOUT : 0;

@@ -3,12 +3,11 @@
  *
  * A program that is stopped (SIGSTOP, a debugger) stops both, and then the
  * watch may be the first to wake: only silence that it was awake for counts,
- * and so it looks at least every STK_WATCH_NS. */
+ * and so it looks often. */
 #ifndef STK_PULSE_H
 #define STK_PULSE_H
 
 #include <stdatomic.h>
-#include <stdbool.h>
 
 #include "base/clock.h"
 
@@ -24,31 +23,12 @@ static inline void stk_pulse_beat(struct stk_pulse *pulse)
                               memory_order_relaxed);
 }
 
-/* Between two looks, and from when on a watch was away and not just late. */
-enum { STK_WATCH_NS = 100000000, STK_WATCH_AWAY_NS = 1000000000 };
+/* From when on a watch was away and not just late. */
+enum { STK_WATCH_AWAY_NS = 1000000000 };
 
-/* The watch's own side; zeros before the first look. */
-struct stk_watch {
-    int64_t beat_ns, looked_ns, silent_ns;
-};
-
-/* true: no beat for limit_ns.  Otherwise *next_ns is when to look again. */
-static inline bool stk_watch_look(struct stk_watch *watch,
-                                  struct stk_pulse *pulse, int64_t now_ns,
-                                  int64_t limit_ns, int64_t *next_ns)
-{
-    int64_t beat = atomic_load_explicit(&pulse->beat_ns, memory_order_relaxed);
-    int64_t passed = now_ns - watch->looked_ns;
-
-    if (beat != watch->beat_ns)
-        watch->silent_ns = 0;
-    else
-        watch->silent_ns += passed < STK_WATCH_AWAY_NS ? passed : STK_WATCH_NS;
-    watch->beat_ns = beat;
-    watch->looked_ns = now_ns;
-    int64_t left = limit_ns - watch->silent_ns;
-    *next_ns = now_ns + (left < STK_WATCH_NS ? left : STK_WATCH_NS);
-    return left <= 0;
-}
+/* Sleeps while *turn is `busy`, which the thread whose pulse it is ends by a
+ * release.  Returns 0, having acquired; -ETIMEDOUT: no beat for limit_ns. */
+int stk_pulse_wait(struct stk_pulse *pulse, atomic_uint *turn, unsigned busy,
+                   int64_t limit_ns);
 
 #endif
