@@ -41,32 +41,51 @@ static void say_who_asked(const struct stk_columns *rows, int64_t row,
                  (long long)rows->planned_id[row], substitutes);
 }
 
+/* The lowest row that the ledger did not take, and why; -1: it took all. */
+struct unwritten {
+    int64_t row;
+    stoker_error error;
+};
+
+/* Before the lock: storage may let a line wait for stall_timeout_ms. */
+static void write_down(stoker_loader *loader, const stoker_batch *batch,
+                       struct unwritten *out)
+{
+    out->row = -1;
+    for (int64_t row = 0; row < batch->info.n_rows && out->row < 0; row++)
+        if (stk_book_write(&loader->book, loader->dataset,
+                           batch->rows.faults[row], &out->error) < 0)
+            out->row = row;
+}
+
 /* Books one bad row.  Returns 0, or what ends the run. */
 static int book_row(stoker_loader *loader, const struct stk_columns *rows,
-                    int64_t row, stoker_error *err)
+                    int64_t row, const struct unwritten *unwritten,
+                    stoker_error *err)
 {
     const int policy = loader->opt.on_error;
     const int code = rows->code[row];
     stoker_error row_err;
 
     row_error(rows, row, &row_err);
-    int rc =
-        stk_book_keep(&loader->book, loader->dataset, rows->faults[row], err);
+    stk_book_keep(&loader->book, rows->faults[row]);
     if (code < 0 && (policy != STOKER_MASK || stk_fault_is_environment(code))) {
         *err = row_err;
         if (!stk_fault_is_environment(code))
             say_who_asked(rows, row, err);
         return code;
     }
-    if (rc < 0)
-        return rc;
+    if (row == unwritten->row) {
+        *err = unwritten->error;
+        return err->code;
+    }
     return stk_book_count(&loader->book, true, row_err.text, err);
 }
 
 /* Books the batch.  Returns 0, or the error that stands in its place: that of
  * the lowest row. */
 static int inspect(stoker_loader *loader, stoker_batch *batch,
-                   stoker_error *err)
+                   const struct unwritten *unwritten, stoker_error *err)
 {
     const struct stk_columns *rows = &batch->rows;
     stoker_batch_info *info = &batch->info;
@@ -84,7 +103,8 @@ static int inspect(stoker_loader *loader, stoker_batch *batch,
             stk_book_count(&loader->book, false, "", NULL);
             continue;
         }
-        int row_rc = book_row(loader, rows, row, rc ? &row_err : err);
+        int row_rc =
+            book_row(loader, rows, row, unwritten, rc ? &row_err : err);
         rc = rc ? rc : row_rc;
     }
     return rc;
@@ -124,11 +144,11 @@ static void add_digest(stoker_digest *digest, const stoker_batch *batch)
 /* Books a batch and makes it the user's; under the lock.  A batch that is an
  * error instead goes back, and the cursor stays before it. */
 static int deliver(stoker_loader *loader, stoker_batch *batch,
-                   stoker_error *err)
+                   const struct unwritten *unwritten, stoker_error *err)
 {
     if (batch->info.epoch != loader->digest_epoch)
         begin_epoch(loader, &batch->info);
-    int rc = inspect(loader, batch, err);
+    int rc = inspect(loader, batch, unwritten, err);
     if (rc < 0) {
         loader->sticky = *err;
         stk_batch_drop(batch, true);
@@ -196,10 +216,14 @@ static int next_in_turn(stoker_loader *loader, stoker_batch **out,
                       : stk_loader_take(loader, &batch, timeout_ms, err);
     if (gpu)
         stk_guard_end_wait(&gpu->guard);
-    pthread_mutex_lock(&loader->lock);
-    loader->consumer_ns += stk_now_ns() - start;
+    int64_t waited = stk_now_ns() - start;
+    struct unwritten unwritten;
     if (rc == 0)
-        rc = deliver(loader, batch, err);
+        write_down(loader, batch, &unwritten);
+    pthread_mutex_lock(&loader->lock);
+    loader->consumer_ns += waited;
+    if (rc == 0)
+        rc = deliver(loader, batch, &unwritten, err);
     pthread_mutex_unlock(&loader->lock);
     if (rc == 0)
         *out = batch;

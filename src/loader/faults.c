@@ -92,16 +92,19 @@ static void keep(struct stk_book *book, const stoker_bad *bad)
     book->list[book->n_listed++] = *bad;
 }
 
-int stk_book_keep(struct stk_book *book, const stoker_dataset *ds,
-                  const struct stk_fault *fault, stoker_error *err)
+void stk_book_keep(struct stk_book *book, const struct stk_fault *fault)
+{
+    for (; fault; fault = fault->next)
+        keep(book, &fault->bad);
+}
+
+int stk_book_write(struct stk_book *book, const stoker_dataset *ds,
+                   const struct stk_fault *fault, stoker_error *err)
 {
     int rc = 0;
 
-    for (; fault; fault = fault->next) {
-        keep(book, &fault->bad);
-        if (rc == 0) /* the list goes on without the file */
-            rc = stk_ledger_write(&book->ledger, ds, &fault->bad, err);
-    }
+    for (; fault && rc == 0; fault = fault->next)
+        rc = stk_ledger_write(&book->ledger, ds, &fault->bad, err);
     return rc;
 }
 

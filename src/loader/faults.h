@@ -32,7 +32,7 @@ enum { STK_MAX_KEPT = 65536 };
 struct stk_book {
     stoker_bad *list;
     int64_t n_listed, n_room, n_all;
-    struct stk_ledger ledger;
+    struct stk_ledger ledger; /* in the turnstile, not under the lock */
     int64_t max_bad, max_run; /* -1: no budget */
     int64_t n_rows, n_bad;    /* of this epoch, since begin or seek */
     int64_t run;              /* bad rows in a row */
@@ -45,10 +45,14 @@ void stk_book_close(struct stk_book *book);
 /* A new epoch, or a seek: the budget begins again, the list stays. */
 void stk_book_begin(struct stk_book *book);
 
-/* Keeps and writes down every attempt of the chain; ds names the samples.
- * Returns 0, or the error that ends the run: the ledger cannot be written. */
-int stk_book_keep(struct stk_book *book, const stoker_dataset *ds,
-                  const struct stk_fault *fault, stoker_error *err);
+/* Puts every attempt of the chain on the list. */
+void stk_book_keep(struct stk_book *book, const struct stk_fault *fault);
+
+/* Writes every attempt of the chain to the ledger; ds names the samples.  May
+ * wait for storage: not under the loader's lock.
+ * Returns 0, or the error that ends the run. */
+int stk_book_write(struct stk_book *book, const stoker_dataset *ds,
+                   const struct stk_fault *fault, stoker_error *err);
 
 /* Counts one row; -EIO with the text about a broken mount when the budget is
  * spent. */

@@ -2,6 +2,8 @@
  * ESTALE, short files, sizes that lie, by both engines. */
 #include <check.h>
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -230,6 +232,61 @@ START_TEST(test_many_workers_leave_descriptors_to_the_program)
 }
 END_TEST
 
+/* Asks again and again, as a monitor does. */
+struct monitor {
+    stoker_loader *loader;
+    atomic_int n_answers, is_over;
+};
+
+static void *ask_stats(void *self)
+{
+    struct monitor *monitor = self;
+    stoker_stats stats = {.size = sizeof stats};
+
+    while (!atomic_load(&monitor->is_over)) {
+        stoker_loader_stats(monitor->loader, &stats);
+        atomic_fetch_add(&monitor->n_answers, 1);
+        usleep(STALL_MS * 1000 / 50);
+    }
+    return NULL;
+}
+
+/* One line is tried, however many are bad, and other threads' questions are
+ * answered while it hangs. */
+START_TEST(test_stats_answer_while_a_ledger_hangs)
+{
+    static struct photos photos;
+    stoker_options opt = photos_options(&crop);
+    struct monitor monitor = {0};
+    stoker_batch *batch;
+    pthread_t thread;
+    char path[128];
+
+    photos_make(&photos, 20);
+    for (int i = 3; i < 13; i++)
+        photos_break(&photos, i);
+    stoker_dataset *ds = photos_dataset(&photos);
+    snprintf(path, sizeof path, "%s/hang_", mount_at);
+    opt.on_error = STOKER_MASK;
+    opt.batch_size = 20;
+    opt.ledger_path = path;
+    opt.stall_timeout_ms = STALL_MS;
+    ck_assert_int_eq(stoker_loader_open(&monitor.loader, ds, &opt, &err), 0);
+    pthread_create(&thread, NULL, ask_stats, &monitor);
+    double start = now();
+    ck_assert_int_eq(stoker_loader_next(monitor.loader, &batch, 20000, &err),
+                     -ETIMEDOUT);
+    ck_assert_double_lt(now() - start, STALL_MS / 1000.0 + 2);
+    ck_assert_int_gt(atomic_load(&monitor.n_answers), 10);
+    atomic_store(&monitor.is_over, 1);
+    pthread_join(thread, NULL);
+    stoker_loader_close(&monitor.loader);
+    stoker_dataset_free(ds);
+    cut_off();
+    sleep(1); /* the lost thread comes back meanwhile */
+}
+END_TEST
+
 /* The ledger's open, write or close: an error, and close returns. */
 START_TEST(test_a_ledger_that_hangs_is_told)
 {
@@ -302,6 +359,7 @@ int main(void)
                         0, 2);
     tcase_add_loop_test(tc, test_of_many_files_the_hanging_one_is_named, 0, 2);
     tcase_add_loop_test(tc, test_a_ledger_that_hangs_is_told, 0, 3);
+    tcase_add_test(tc, test_stats_answer_while_a_ledger_hangs);
     tcase_add_test(tc,
                    test_seek_after_a_hang_is_refused_and_close_frees_nothing);
     return fuse_rig_run(suite, tc);
