@@ -186,6 +186,14 @@ static int find_duplicates(struct scan *scan)
     return CLI_OK;
 }
 
+/* Asked for no more than its head, the library starts no CUDA driver. */
+static int usable_cpus(void)
+{
+    stoker_system system = {.size = offsetof(stoker_system, cuda_driver)};
+    stoker_system_get(&system);
+    return system.n_cpus;
+}
+
 static int run(struct scan *scan)
 {
     stoker_error err;
@@ -198,10 +206,8 @@ static int run(struct scan *scan)
         return cli_fail(CLI_BAD, "scan", "%s", err.text);
     feed_settle(&scan->feed);
     scan->feed.options.stall_timeout_ms = (int32_t)(scan->stall_s * 1000);
-    stoker_system system = {.size = sizeof(system)};
-    stoker_system_get(&system);
     if (scan->jobs == 0)
-        scan->jobs = system.n_cpus;
+        scan->jobs = usable_cpus();
     scan->n = stoker_dataset_count(scan->feed.ds);
     scan->verdicts = calloc((size_t)scan->n + 1, sizeof(*scan->verdicts));
     if (!scan->verdicts)
