@@ -159,6 +159,8 @@ def checks(total):
     for name in ("format", "floors", "headers"):
         one(total, f"check-{name}", [os.path.join(TOP, "scripts",
                                                   f"check_{name}")])
+    one(total, "check-mutants", [os.path.join(TOP, "scripts", "mutants"),
+                                 "--list"])
 
 
 def plain(total):
