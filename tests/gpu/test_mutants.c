@@ -54,7 +54,8 @@ static CUresult wait_of_the_neighbour(CUevent event)
 {
     for (uint32_t i = 0; i < guard->n; i++)
         if (guard->slots[i].events[0] == event) {
-            event = guard->slots[(i + 1) % guard->n].events[0];
+            /* One too low: an event that completes earlier. */
+            event = guard->slots[(i + guard->n - 1) % guard->n].events[0];
             break;
         }
     return event ? rig.user.cuEventSynchronize(event) : CUDA_SUCCESS;
