@@ -39,7 +39,10 @@ static void encode(const struct photo *photo, const uint8_t *rgb,
         jpeg.comp_info[0].v_samp_factor = photo->halved ? 2 : 1;
     }
     jpeg_start_compress(&jpeg, TRUE);
-    uint8_t *grey = photo->grey ? malloc((size_t)photo->width) : NULL;
+    uint8_t *grey = NULL; /* libjpeg's until the end */
+    if (photo->grey)
+        grey = jpeg.mem->alloc_small((j_common_ptr)&jpeg, JPOOL_IMAGE,
+                                     (size_t)photo->width);
     while (jpeg.next_scanline < jpeg.image_height) {
         const uint8_t *from =
             rgb + (size_t)jpeg.next_scanline * (size_t)photo->width * 3;
@@ -50,7 +53,6 @@ static void encode(const struct photo *photo, const uint8_t *rgb,
         }
         jpeg_write_scanlines(&jpeg, &row, 1);
     }
-    free(grey);
     jpeg_finish_compress(&jpeg);
     jpeg_destroy_compress(&jpeg);
 }

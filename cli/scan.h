@@ -41,9 +41,6 @@ struct scan {
     double seconds, bytes;
 };
 
-/* "truncated or empty": the words for a code. */
-const char *scan_reason(int32_t code);
-
 void scan_print_list(const struct scan *scan);
 void scan_print_words(const struct scan *scan);
 void scan_print_json(const struct scan *scan);

@@ -51,7 +51,7 @@ static const char *key_of(int32_t code)
     return "other";
 }
 
-const char *scan_reason(int32_t code)
+static const char *words_of(int32_t code)
 {
     for (int i = 0; i < N_REASONS; i++)
         if (reasons[i].code == code)
@@ -99,7 +99,7 @@ static void print_bad(const struct scan *scan)
     int n = codes_of(scan, codes, counts, N_REASONS + 1);
     for (int i = 0; i < n; i++) {
         int shown = 0;
-        printf("\n%lld: %s\n", (long long)counts[i], scan_reason(codes[i]));
+        printf("\n%lld: %s\n", (long long)counts[i], words_of(codes[i]));
         for (int64_t id = 0; id < scan->n && shown < SHOWN; id++) {
             const struct verdict *verdict = &scan->verdicts[id];
             if (verdict->code == 0 ||
