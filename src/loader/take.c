@@ -22,10 +22,12 @@ static int check_failed(stoker_loader *loader, stoker_error *err)
     return stk_fail_at(err, STOKER_STAGE_READ, -1, err->code);
 }
 
-/* A worker that hangs in a system call names its file. */
+/* A worker that hangs in a system call names its file: of several the one that
+ * hangs longest, since others may only wait for a lock that its call holds. */
 static int check_stuck(stoker_loader *loader, int64_t now, stoker_error *err)
 {
     int64_t limit = (int64_t)loader->opt.stall_timeout_ms * 1000000;
+    int64_t first = now - limit - SLICE_NS, id = -1;
 
     for (int32_t i = 0; i < loader->n_workers; i++) {
         struct stk_worker *worker = &loader->workers[i];
@@ -33,19 +35,20 @@ static int check_stuck(stoker_loader *loader, int64_t now, stoker_error *err)
             atomic_load_explicit(&worker->stuck_since_ns, memory_order_relaxed);
         if (since && since < loader->awake_ns)
             since = loader->awake_ns;
-        if (!since || now - since < limit + SLICE_NS)
-            continue;
-        int64_t id =
+        int64_t on =
             atomic_load_explicit(&worker->stuck_id, memory_order_relaxed);
-        char path[STK_PATH_BYTES];
-        if (stk_dataset_name(loader->dataset, id, path, sizeof path) < 0)
-            continue; /* it has moved on just now */
-        stk_fail(err, -ETIMEDOUT,
-                 "%s: stalled: its storage has not answered for %lld ms", path,
-                 (long long)((now - since) / 1000000));
-        return stk_fail_at(err, STOKER_STAGE_READ, id, -ETIMEDOUT);
+        if (!since || since > first || on < 0)
+            continue;
+        first = since;
+        id = on;
     }
-    return 0;
+    char path[STK_PATH_BYTES];
+    if (id < 0 || stk_dataset_name(loader->dataset, id, path, sizeof path) < 0)
+        return 0; /* or it has moved on just now */
+    stk_fail(err, -ETIMEDOUT,
+             "%s: stalled: its storage has not answered for %lld ms", path,
+             (long long)((now - first) / 1000000));
+    return stk_fail_at(err, STOKER_STAGE_READ, id, -ETIMEDOUT);
 }
 
 static int give_up(stoker_loader *loader, int timeout_ms, stoker_error *err)
