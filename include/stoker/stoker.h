@@ -483,9 +483,10 @@ STOKER_API void stoker_loader_cursor(stoker_loader *loader, stoker_cursor *out);
  * Returns 0; STOKER_END, also for ever behind n_epochs; STOKER_TIMEOUT;
  * -EBUSY every slot is leased; -ETIMEDOUT while a worker hangs in a system
  * call; -EOWNERDEAD in a forked child; -ECANCELED when the loader is closed
- * meanwhile.  Again at each call until seek: under STOKER_RAISE the lowest bad
- * row's own code; -EIO when a budget is spent; what keeps the run from going
- * on (no memory, no descriptors, no thread, a ledger that cannot be written).
+ * meanwhile; -ENOMEM when only this call found no memory.  Again at each call
+ * until seek: under STOKER_RAISE the lowest bad row's own code; -EIO when a
+ * budget is spent; what keeps the run from going on (no memory, no
+ * descriptors, no thread, a ledger that cannot be written).
  */
 STOKER_API int stoker_loader_next(stoker_loader *loader, stoker_batch **out,
                                   int timeout_ms, stoker_error *err);
@@ -610,7 +611,7 @@ typedef struct stoker_stats {
     int64_t bytes_copied;
     char io_reason[128];     /* why not io_uring, or "" */
     char pin_reason[128];    /* why not pinned, or "" */
-    char memory_reason[128]; /* why not the pages of huge_pages, or "" */
+    char memory_reason[128]; /* why not the pages or node asked, or "" */
     int64_t pin_context_ns;  /* of pin_init_ns, the context's */
     int64_t n_copies;        /* to the device; some may not be handed out */
 } stoker_stats;

@@ -37,7 +37,7 @@ static int take_arena(struct stk_memory *memory, const stoker_options *opt,
 
 /* A policy for pages that are not there yet; where the kernel knows no such
  * call, or the node does not exist, they come from where the threads run. */
-static void prefer_node(const struct stk_memory *memory, int node)
+static void prefer_node(struct stk_memory *memory, int node)
 {
     enum { BITS = 8 * sizeof(unsigned long) };
     unsigned long mask[MAX_NODES / BITS] = {0};
@@ -46,8 +46,10 @@ static void prefer_node(const struct stk_memory *memory, int node)
         return;
     mask[node / BITS] = 1ul << (node % BITS);
     /* One more than there are bits: the kernel takes one off. */
-    syscall(SYS_mbind, memory->data, memory->bytes, PREFERRED, mask,
-            MAX_NODES + 1, 0);
+    if (syscall(SYS_mbind, memory->data, memory->bytes, PREFERRED, mask,
+                MAX_NODES + 1, 0) < 0)
+        snprintf(memory->reason, sizeof memory->reason,
+                 "numa_node: %d cannot be had (%s)", node, strerror(errno));
 }
 
 /* Whole 2 MiB pages of the administrator's pool, reserved at once: where

@@ -9,7 +9,7 @@ struct stk_memory {
     size_t bytes;
     size_t mapped_bytes; /* 0: the caller's arena */
     void *mapped;
-    char reason[128]; /* why not the pages that were asked for, or "" */
+    char reason[128]; /* why not the pages or the node asked for, or "" */
 };
 
 /* Reserves bytes aligned to 2 MiB, not yet touched; or takes opt->arena after

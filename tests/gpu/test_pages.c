@@ -143,10 +143,12 @@ START_TEST(test_pages_prefer_the_node_that_was_named)
     } else {
         ck_assert_int_eq(mode, PREFERRED);
         ck_assert_uint_eq(mask[0], 1);
+        ck_assert_str_eq(memory.reason, "");
     }
     stk_memory_close(&memory);
     /* A node that is not there is a hint that nobody follows. */
     ck_assert_int_eq(stk_memory_open(&memory, &opt, HUGE, 1000, &err), 0);
+    ck_assert_ptr_nonnull(strstr(memory.reason, "numa_node: 1000"));
     memory.data[0] = 1;
     stk_memory_close(&memory);
 }
