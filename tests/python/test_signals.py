@@ -4,8 +4,14 @@ import subprocess
 import sys
 import time
 
+# A job in a shell's background ignores Ctrl-C, and so would its children.
+HEARS = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""
+
 # A loader whose batches are all held waits; it says when it begins to.
-WAITS = """
+WAITS = HEARS + """
 import sys, time
 import numpy as np
 import stoker, stoker.loader
@@ -42,7 +48,7 @@ def test_an_interrupt_lands_while_next_waits(photos):
 
 
 def test_an_interrupt_in_the_loop_ends_the_script(photos):
-    script = """
+    script = HEARS + """
 import sys
 import stoker
 loader = stoker.ImageLoader(sys.argv[1], batch_size=4,
