@@ -13,9 +13,6 @@
 #include "loader/feed.h"
 #include "run_suite.h"
 
-/* What a hanging GPU makes us leave on purpose is no leak. */
-extern void __lsan_disable(void) __attribute__((weak));
-
 /* The kernel gathers from the host's table: the same bits. */
 static void check_parity(int dtype, int layout)
 {
@@ -298,19 +295,16 @@ START_TEST(test_gpu_that_hangs_does_not_hang_close)
 {
     stoker_options opt = rig_options(_i - 1, STOKER_U8);
     stoker_batch *batch;
-    int rc = 0;
 
     rig.may_leave = true;
-    if (__lsan_disable)
-        __lsan_disable();
     opt.n_slots = opt.n_device_buffers = 2;
     opt.stall_timeout_ms = 50;
     rig.hold("cuEventSynchronize", 1);
     stoker_loader *loader = rig_open(&opt);
-    for (int i = 0; i < 2 && rc == 0; i++) {
-        rc = stoker_loader_next(loader, &batch, 20000, &rig.err);
-        if (rc == 0)
-            stoker_batch_release(batch);
+    for (int i = _i; i < 2; i++) { /* a device's second does not come */
+        ck_assert_int_eq(stoker_loader_next(loader, &batch, 20000, &rig.err),
+                         0);
+        stoker_batch_release(batch);
         stoker_loader_mark(loader, NULL, NULL);
     }
     rig.wait_held();
