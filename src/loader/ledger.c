@@ -226,7 +226,11 @@ static void write_aside(struct stk_errand *errand)
 
 static void close_aside(struct stk_errand *errand)
 {
-    close(((struct job *)errand)->ledger.fd);
+    struct job *job = (struct job *)errand;
+
+    if (job->ledger.fd >= 0)
+        close(job->ledger.fd);
+    job->ledger.fd = -1;
 }
 
 static int run_aside(struct stk_ledger *ledger,
@@ -238,6 +242,7 @@ static int run_aside(struct stk_ledger *ledger,
     if (!job)
         return stk_fail(err, -ENOMEM, "ledger: no memory");
     job->errand.run = run;
+    job->errand.forget = close_aside;
     job->ledger = *ledger;
     job->n = n;
     job->line[0] = '\n';

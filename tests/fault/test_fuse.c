@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -287,7 +288,22 @@ START_TEST(test_stats_answer_while_a_ledger_hangs)
 }
 END_TEST
 
-/* The ledger's open, write or close: an error, and close returns. */
+static bool is_open(const char *path)
+{
+    char at[64], link[256];
+    bool found = false;
+
+    for (int fd = 0; fd < 256 && !found; fd++) {
+        snprintf(at, sizeof at, "/proc/self/fd/%d", fd);
+        ssize_t n = readlink(at, link, sizeof link - 1);
+        found = n > 0 && (size_t)n == strlen(path) &&
+                strncmp(link, path, (size_t)n) == 0;
+    }
+    return found;
+}
+
+/* The ledger's open, write or close: an error, and close returns; its
+ * descriptor goes when the storage is back. */
 START_TEST(test_a_ledger_that_hangs_is_told)
 {
     static const char *const names[] = {"opens_", "hang_", "close_"};
@@ -318,8 +334,13 @@ START_TEST(test_a_ledger_that_hangs_is_told)
     ck_assert_double_lt(now() - start, STALL_MS / 1000.0 + 2);
     if (_i == 1)
         seen("ledger hangs", rc, err.text);
+    ck_assert(is_open(path) == (_i == 1));
     cut_off();
-    sleep(1); /* the lost thread comes back meanwhile */
+    start = now();
+    while (is_open(path) && now() - start < 10)
+        usleep(10000);
+    ck_assert(!is_open(path));
+    sleep(1); /* the lost thread ends meanwhile */
 }
 END_TEST
 
