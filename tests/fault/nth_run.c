@@ -24,7 +24,8 @@ enum { IS_WRAPPED = 0 };
 
 static void (*arm)(const char *names, long at, int for_ever);
 static long (*count)(void);
-static char top[] = "/tmp/stoker_nth_XXXXXX";
+/* In memory: a slow disk would hang now and then, and what has hung stays. */
+static char top[] = "/dev/shm/stoker_nth_XXXXXX";
 static char ledger[64];
 static int n_errors, n_runs;
 
@@ -166,10 +167,10 @@ static int try(const char *kind, long n, int on, int io)
         complain(kind, n, on, io, "next or close timed out");
     else if (rc < 0 && !err.text[0])
         complain(kind, n, on, io, "an error without a text");
-    if (entries("/proc/self/fd") != n_fds)
-        complain(kind, n, on, io, "descriptors were left open");
     if (!is_alone())
         complain(kind, n, on, io, "a thread is left");
+    if (entries("/proc/self/fd") != n_fds)
+        complain(kind, n, on, io, "descriptors were left open");
 #if defined(NTH_WRAP)
     if (__lsan_do_recoverable_leak_check())
         complain(kind, n, on, io, "memory leaked");
