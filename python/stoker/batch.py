@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes as c
 import weakref
-from typing import Any, Dict, Iterator, Optional, Tuple
+from typing import Any, Dict, Iterator, Optional, Set, Tuple
 
 from . import _native as n
 from .errors import check
@@ -20,10 +20,9 @@ _Deleter = c.CFUNCTYPE(None, c.c_void_p)
 _NAMES = {0: b"dltensor", 1: b"dltensor_versioned"}
 
 
-def _delete(managed: int, versioned: int) -> None:
-    """Calls a managed tensor's own deleter, which is plain C."""
-    address = c.c_void_p.from_address(managed + _DELETER_AT[versioned]).value
-    _Deleter(address or 0)(managed)
+def _deleter(managed: int, versioned: int) -> Any:
+    """A managed tensor's own deleter, which is plain C."""
+    return _Deleter(c.c_void_p.from_address(managed + _DELETER_AT[versioned]).value or 0)
 
 
 # Not c.pythonapi: others set the argument types of that one, too.
@@ -41,7 +40,8 @@ def _forget_capsule(capsule: int) -> None:
     """A capsule that nobody consumed gives its tensor back."""
     for versioned, name in _NAMES.items():
         if _api.PyCapsule_IsValid(capsule, name):
-            _delete(_api.PyCapsule_GetPointer(capsule, name), versioned)
+            managed = _api.PyCapsule_GetPointer(capsule, name)
+            _deleter(managed, versioned)(managed)
 
 
 # Capsules may die after this module: the callback lives for ever.
@@ -55,13 +55,41 @@ def _stays(thing: Any, _: Any = None) -> Any:
                     "torch.from_dlpack(batch.images).clone() do" % type(thing).__name__)
 
 
-class _Lease:
-    """The C batch: one share of image and small tensors."""
+class _Share(weakref.ref):  # type: ignore[type-arg]
+    """Gives a share back when its owner dies: ctypes passes on what stands for
+    this reference to the C function that weakref calls. No line of Python runs
+    then, because an interrupt that lands in one is swallowed, and the share
+    would be lost with it."""
 
-    def __init__(self, handle: int):
-        self.handle = handle
-        self._end = weakref.finalize(self, n.lib.stoker_batch_release, handle)
-        self._end.atexit = False
+    __slots__ = ("_as_parameter_",)
+
+
+_shares: Set[_Share] = set()
+_many = 64  # so many, and those of the dead are looked for
+
+
+def _give_back(owner: Any, function: Any, share: Any) -> None:
+    """At owner's end: function(share), but not at the interpreter's."""
+    global _many
+    end = _Share(owner, function)
+    end._as_parameter_ = share
+    _shares.add(end)
+    if len(_shares) > _many:
+        _shares.difference_update([s for s in list(_shares) if s() is None])
+        _many = 2 * len(_shares) + 64
+
+
+class Lease:
+    """The C batch: one share of image and small tensors. Made before the batch
+    and filled by C, so that an interrupt finds it nobody's at no moment."""
+
+    def __init__(self) -> None:
+        self.out = c.c_void_p()
+        _give_back(self, n.lib.stoker_batch_release, self.out)
+
+    @property
+    def handle(self) -> int:
+        return self.out.value or 0
 
 
 def _export(handle: int, name: str, versioned: int) -> int:
@@ -80,7 +108,7 @@ class Field:
     loader's batches; keeping any other field keeps only that small tensor.
     """
 
-    def __init__(self, lease: _Lease, name: str):
+    def __init__(self, lease: Lease, name: str):
         info = n.Tensor(size=c.sizeof(n.Tensor))
         if n.lib.stoker_batch_tensor(lease.handle, name.encode(), c.byref(info)) < 0:
             raise KeyError(name)
@@ -94,8 +122,8 @@ class Field:
         # A share of its own, which keeps the C batch alive as long as this
         # field; its deleter is plain C, so it may run anywhere.
         self._handle = lease.handle
-        self._end = weakref.finalize(self, _delete, _export(lease.handle, name, 0), 0)
-        self._end.atexit = False
+        managed = _export(lease.handle, name, 0)
+        _give_back(self, _deleter(managed, 0), managed)
 
     def __copy__(self) -> "Field":
         return self
@@ -204,10 +232,10 @@ class Batch:
     _FIELDS = {"images": "image", "labels": "label", "ids": "id", "valid": "valid",
                "windows": "window", "flips": "flip"}
 
-    def __init__(self, handle: int):
-        self._lease = _Lease(handle)
+    def __init__(self, lease: Lease):
+        self._lease = lease
         info = n.BatchInfo(size=c.sizeof(n.BatchInfo))
-        n.lib.stoker_batch_info_get(handle, c.byref(info))
+        n.lib.stoker_batch_info_get(lease.handle, c.byref(info))
         self.epoch, self.step = info.epoch, info.step
         self.n_rows, self.n_valid = info.n_rows, info.n_valid
         self.n_bad, self.n_refilled = info.n_bad, info.n_refilled

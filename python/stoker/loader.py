@@ -13,7 +13,7 @@ import weakref
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
 from . import _native as n
-from .batch import Batch
+from .batch import Batch, Lease
 from .counters import bad_dict, stats_dict
 from .dataset import classes_of, free_dataset, open_dataset, path_of
 from .digest import check_sum, digest_dict, digest_sum, value
@@ -207,7 +207,7 @@ class ImageLoader:
         self._stands = (epoch, consumed)
 
     def _next(self, iterator: EpochIterator) -> Batch:
-        out, error, held_since = c.c_void_p(), n.Error(), None
+        lease, error, held_since = Lease(), n.Error(), None
         while True:
             with self._turn:
                 with self._lock:
@@ -215,16 +215,15 @@ class ImageLoader:
                             or not self._end.alive):
                         raise StopIteration
                     self._mark()
-                rc = n.lib.stoker_loader_next(self._handle, c.byref(out), _SLICE_MS,
+                    self._stands = (iterator.epoch, -1)  # inside: never a start
+                rc = n.lib.stoker_loader_next(self._handle, c.byref(lease.out), _SLICE_MS,
                                               c.byref(error))
                 with self._lock:
                     if rc == n.END:
                         iterator._ended = True
                         self._stands = (iterator.epoch + 1, 0)
                     elif rc == n.OK:
-                        batch = Batch(out.value or 0)
-                        self._stands = (batch.epoch, -1)  # inside: never a start
-                        return batch
+                        return Batch(lease)
             if rc == n.TIMEOUT:
                 continue
             if rc == -errno.EBUSY:

@@ -1,5 +1,6 @@
 """Views share the loader's memory, outlive everything, and cost only slots."""
 import gc
+import sys
 import weakref
 
 import numpy as np
@@ -156,3 +157,38 @@ def test_many_loaders_leak_nothing(photos, small):
         round_()
     gc.collect()
     assert resident() - before < 8 << 20
+
+
+def test_no_line_of_python_runs_when_a_batch_dies(photos, small):
+    """An interrupt that landed in one would be swallowed."""
+    lines = []
+    with open_loader(photos, small) as loader:
+        batch = next(iter(loader))
+        array = np.asarray(batch.images)
+        sys.setprofile(lambda frame, event, _: event == "call" and lines.append(frame.f_code))
+        del batch, array
+        sys.setprofile(None)
+        assert lines == []
+
+
+def test_an_interrupt_takes_no_batch_away(photos, small, monkeypatch):
+    def interrupt(lease):
+        raise KeyboardInterrupt
+
+    with open_loader(photos, small, prefetch=2, batch_size=1) as loader:
+        batches = iter(loader)
+        with monkeypatch.context() as patch:
+            patch.setattr(stoker.loader, "Batch", interrupt)
+            for _ in range(20):
+                with pytest.raises(KeyboardInterrupt):
+                    next(batches)
+        assert sum(1 for _ in batches) == 60 - 20
+
+
+def test_shares_of_the_dead_are_forgotten(photos, small):
+    before = len(stoker.batch._shares)
+    with open_loader(photos, small, batch_size=1) as loader:
+        for _ in range(10):
+            for batch in loader:
+                batch.images, batch.labels
+    assert len(stoker.batch._shares) < 2 * before + 200  # of 1,800
